@@ -1,0 +1,1 @@
+"""What provisions: Pulumi programs, providers, the engine, emulators, deploys and drills."""

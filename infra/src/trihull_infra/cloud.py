@@ -1,0 +1,11 @@
+"""The clouds: one line per provider; the value is the name of its folder under `providers/`."""
+
+import enum
+
+
+class Cloud(enum.StrEnum):
+    """A cloud that a site can stand on."""
+
+    AWS = "aws"
+    GCP = "gcp"
+    AZURE = "azure"

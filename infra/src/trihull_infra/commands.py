@@ -1,0 +1,13 @@
+"""infra's subcommands: each in a module that is imported only when it is run."""
+
+import click
+
+
+def register(group: click.Group) -> None:
+    """Add infra's subcommands to the command line."""
+    from trihull_infra.deploy.command import COMMANDS as deploy
+    from trihull_infra.drill.command import command as drill
+    from trihull_infra.emulators.command import command as emulators
+
+    for command in (*deploy, drill, emulators):
+        group.add_command(command)

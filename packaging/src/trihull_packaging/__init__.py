@@ -1,0 +1,1 @@
+"""A model goes in; a checked, evaluated OCI image comes out. Needs neither Pulumi nor Docker."""

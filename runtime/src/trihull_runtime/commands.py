@@ -1,0 +1,13 @@
+"""The runtime's subcommands: each in a module that is imported only when it is run."""
+
+import click
+
+
+def register(group: click.Group) -> None:
+    """Add `serve`, `predict` and `route` to the command line."""
+    from trihull_runtime.predict import command as predict
+    from trihull_runtime.router.command import command as route
+    from trihull_runtime.server.command import command as serve
+
+    for command in (serve, predict, route):
+        group.add_command(command)

@@ -1,0 +1,48 @@
+"""The documents every other part agrees on: plain frozen dataclasses and versioned JSON, standard library only.
+
+Everything here may be imported by any member. A document with an unknown version, an unknown field, a missing field or
+a field of the wrong type is refused with a `ContractError` that names the path of what is wrong.
+"""
+
+from trihull_runtime.contract.errors import ContractError
+from trihull_runtime.contract.fleet import Endpoint, Fleet, FleetSite, SiteState
+from trihull_runtime.contract.manifest import DataType, FileDigest, ModelManifest, Signature, Tensor
+from trihull_runtime.contract.release import (
+    Attestation,
+    Evaluation,
+    Gate,
+    Image,
+    Release,
+    ReleasedModel,
+    Verdict,
+)
+from trihull_runtime.contract.releases import EnvironmentReleases, ReleasedRouter, SiteRelease
+from trihull_runtime.contract.serving import ServedModel, ServingOutputs
+from trihull_runtime.contract.site import NodePool, SiteOutputs
+
+__all__ = [
+    "Attestation",
+    "ContractError",
+    "DataType",
+    "Endpoint",
+    "EnvironmentReleases",
+    "Evaluation",
+    "FileDigest",
+    "Fleet",
+    "FleetSite",
+    "Gate",
+    "Image",
+    "ModelManifest",
+    "NodePool",
+    "Release",
+    "ReleasedModel",
+    "ReleasedRouter",
+    "ServedModel",
+    "ServingOutputs",
+    "Signature",
+    "SiteOutputs",
+    "SiteRelease",
+    "SiteState",
+    "Tensor",
+    "Verdict",
+]

@@ -1,0 +1,240 @@
+"""JSON to frozen dataclasses and back, strictly: the one codec of all documents.
+
+A document is a dataclass whose first field is `version: int`; `CURRENT` in the class is the version it speaks. Supported
+field types: str, int, float, bool, StrEnum, nested dataclass, `X | None`, `tuple[X, ...]` and `Mapping[str, X]`.
+Field metadata may hold `{"pattern": regex}` (whole match) and `{"minimum": n, "maximum": n}`.
+"""
+
+import dataclasses
+import enum
+import functools
+import json
+import math
+import os
+import re
+import tempfile
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from trihull_runtime.contract.errors import ContractError
+
+DIGEST = r"sha256:[0-9a-f]{64}"  # OCI image specification, descriptor.md, registered algorithms
+NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123 label: valid in Kubernetes, Envoy and DNS alike
+
+
+def text(pattern: str, **options: Any) -> Any:
+    """Declare a string field that must match `pattern` as a whole."""
+    return dataclasses.field(metadata={"pattern": pattern}, **options)
+
+
+def number(minimum: float | None = None, maximum: float | None = None, **options: Any) -> Any:
+    """Declare a number field with inclusive bounds."""
+    return dataclasses.field(metadata={"minimum": minimum, "maximum": maximum}, **options)
+
+
+class Document:
+    """A dataclass that is stored as one JSON file with a `version`."""
+
+    CURRENT: ClassVar[int] = 1
+
+    @classmethod
+    def parse(cls, data: bytes | str, source: str = "") -> Self:
+        """Read a document.
+
+        Args:
+            data: JSON text, UTF-8.
+            source: what to call it in errors, as a rule the file name; the class's name when empty.
+
+        Raises:
+            ContractError: not JSON, duplicate keys, another version, or a field that is unknown, missing or wrong.
+        """
+        name = source or cls.__name__
+        try:
+            value = json.loads(
+                data, object_pairs_hook=functools.partial(_unique, name), parse_constant=_no_constant
+            )
+        except ContractError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise ContractError(name, "", f"is not valid JSON: {error}") from error
+        return cls.from_value(value, name)
+
+    @classmethod
+    def from_value(cls, value: Any, source: str = "") -> Self:
+        """Build a document from what `json.loads` returned; raises as `parse` does."""
+        name = source or cls.__name__
+        if not isinstance(value, dict):
+            raise ContractError(name, "", f"expected an object, found {_kind(value)}")
+        if "version" not in value:
+            raise ContractError(name, "version", "is missing")
+        if value["version"] != cls.CURRENT or isinstance(value["version"], bool):
+            problem = (
+                f"is {value['version']!r}, but this trihull reads version {cls.CURRENT} of {cls.__name__}"
+            )
+            raise ContractError(name, "version", problem)
+        result = _decode(cls, value, name, "")
+        assert isinstance(result, cls)
+        return result
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a document from a file; raises `ContractError` also when the file cannot be read."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ContractError(str(path), "", f"cannot be read: {error.strerror or error}") from error
+        return cls.parse(data, str(path))
+
+    def to_value(self) -> dict[str, Any]:
+        """Return plain values that `json.dumps` accepts, in the order of the fields."""
+        value = _encode(self)
+        assert isinstance(value, dict)
+        return value
+
+    def to_json(self) -> str:
+        """Return the document as indented JSON with a final newline: deterministic, made to be read and compared."""
+        return json.dumps(self.to_value(), indent=2, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the document to `path` so that a reader sees the old file or the new one, never a part of it."""
+        write_file(path, self.to_json().encode())
+
+
+def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file through a temporary name, fsync and rename; parent folders are made.
+
+    Raises:
+        OSError: as the system reports it; the temporary file is removed and the old file is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _unique(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ContractError(name, key, "stands twice in one object")
+        result[key] = value
+    return result
+
+
+def _no_constant(token: str) -> float:
+    raise ValueError(f"{token} is not a JSON number")
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+@functools.cache
+def _fields(cls: type) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
+    hints = typing.get_type_hints(cls)
+    return {field.name: (field, hints[field.name]) for field in dataclasses.fields(cls)}
+
+
+def _decode(
+    expected: Any, value: Any, name: str, path: str, rules: Mapping[str, Any] = types.MappingProxyType({})
+) -> Any:
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin in (types.UnionType, typing.Union):
+        inner = [argument for argument in arguments if argument is not types.NoneType]
+        assert len(inner) == 1, f"{name}: only X | None is supported, not {expected}"
+        return None if value is None else _decode(inner[0], value, name, path, rules)
+    if origin is tuple:
+        _expect(isinstance(value, list), name, path, "a list", value)
+        return tuple(
+            _decode(arguments[0], item, name, f"{path}[{index}]", rules) for index, item in enumerate(value)
+        )
+    if origin is Mapping:
+        _expect(isinstance(value, dict), name, path, "an object", value)
+        return {
+            key: _decode(arguments[1], item, name, _join(path, key), rules) for key, item in value.items()
+        }
+    if dataclasses.is_dataclass(expected):
+        assert isinstance(expected, type)
+        return _decode_object(expected, value, name, path)
+    return _decode_scalar(expected, value, name, path, rules)
+
+
+def _decode_object(cls: type, value: Any, name: str, path: str) -> Any:
+    _expect(isinstance(value, dict), name, path, "an object", value)
+    fields = _fields(cls)
+    for key in value:
+        if key not in fields:
+            raise ContractError(name, _join(path, key), f"is unknown; known here: {', '.join(fields)}")
+    arguments: dict[str, Any] = {}
+    for key, (field, hint) in fields.items():
+        if key in value:
+            arguments[key] = _decode(hint, value[key], name, _join(path, key), field.metadata)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise ContractError(name, _join(path, key), "is missing")
+    try:
+        return cls(**arguments)
+    except ContractError as error:  # a rule between fields, raised by __post_init__ with a path of its own
+        raise ContractError(name, _join(path, error.path) if error.path else path, error.problem) from error
+
+
+def _decode_scalar(expected: Any, value: Any, name: str, path: str, rules: Mapping[str, Any]) -> Any:
+    if expected is float:
+        ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        _expect(ok, name, path, "a number", value)
+        value = float(value)
+    elif isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+        allowed = [member.value for member in expected]
+        if not isinstance(value, str) or value not in allowed:
+            raise ContractError(name, path, f"is {value!r}; expected one of {', '.join(allowed)}")
+        return expected(value)
+    else:
+        words = {str: "a string", int: "a whole number", bool: "true or false"}
+        _expect(type(value) is expected, name, path, words[expected], value)
+    pattern, minimum, maximum = rules.get("pattern"), rules.get("minimum"), rules.get("maximum")
+    if pattern is not None and re.fullmatch(pattern, value) is None:
+        raise ContractError(name, path, f"is {value!r}, which does not match {pattern}")
+    if minimum is not None and value < minimum:
+        raise ContractError(name, path, f"is {value}, expected at least {minimum}")
+    if maximum is not None and value > maximum:
+        raise ContractError(name, path, f"is {value}, expected at most {maximum}")
+    return value
+
+
+def _expect(holds: bool, name: str, path: str, what: str, value: Any) -> None:
+    if not holds:
+        raise ContractError(name, path, f"expected {what}, found {_kind(value)}")
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, enum.StrEnum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    return value

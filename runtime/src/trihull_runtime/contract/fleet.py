@@ -1,0 +1,103 @@
+"""The fleet: all sites of an environment as a router sees them, `fleet.json`. It holds no secret."""
+
+import enum
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trihull_runtime.contract.codec import DIGEST, NAME, Document, number, text
+from trihull_runtime.contract.errors import ContractError
+
+
+class SiteState(enum.StrEnum):
+    """What an operator wants of a site: `draining` takes no new requests, `disabled` is absent."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a site's serving answers: `https://host:port` (or http, for servers without TLS).
+
+    `server_name` is the DNS name that the server's certificate must carry; it is also sent as SNI.
+    """
+
+    url: str = text(r"https?://[^\s]+")
+    server_name: str = text(r"[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")
+
+    def __post_init__(self) -> None:
+        """Refuse addresses that are more than scheme, host and port."""
+        try:
+            parts = urllib.parse.urlsplit(self.url)
+            port = parts.port
+        except ValueError as error:
+            raise ContractError("Endpoint", "url", f"is {self.url!r}: {error}") from error
+        if (
+            not parts.hostname
+            or parts.path not in ("", "/")
+            or parts.query
+            or parts.fragment
+            or parts.username
+            or port == 0
+        ):
+            raise ContractError(
+                "Endpoint", "url", f"is {self.url!r}; expected scheme://host:port and nothing else"
+            )
+
+    @property
+    def tls(self) -> bool:
+        """Whether the endpoint speaks TLS."""
+        return self.url.startswith("https:")
+
+    @property
+    def host(self) -> str:
+        """Host name or IP address."""
+        return urllib.parse.urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """TCP port; the scheme's own when the address names none."""
+        return urllib.parse.urlsplit(self.url).port or (443 if self.tls else 80)
+
+
+@dataclass(frozen=True)
+class FleetSite:
+    """One site. `endpoint` is None until its serving was deployed once.
+
+    `priority` 0 is the first choice; `weight` splits inside a priority; `cost_per_million` is money per million requests
+    and `capacity_per_s` requests per second, both None when unknown.
+    """
+
+    name: str = text(NAME)
+    cloud: str = text(NAME)
+    region: str
+    residency: str
+    endpoint: Endpoint | None
+    ca_certificate: str | None
+    priority: int = number(minimum=0, maximum=127)  # Envoy's priorities end at 127
+    weight: int = number(minimum=1, maximum=1000)
+    cost_per_million: float | None = number(minimum=0, default=None)
+    capacity_per_s: float | None = number(minimum=0, default=None)
+    state: SiteState = SiteState.ACTIVE
+
+
+@dataclass(frozen=True)
+class Fleet(Document):
+    """All sites of an environment; `models` maps a model to the release digests that may answer for it."""
+
+    version: int
+    environment: str = text(NAME)
+    models: Mapping[str, tuple[str, ...]] = text(DIGEST)
+    sites: tuple[FleetSite, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse two sites of one name and model names that no route could carry."""
+        names = [site.name for site in self.sites]
+        for name in names:
+            if names.count(name) > 1:
+                raise ContractError("Fleet", "sites", f"names {name!r} twice")
+        for model in self.models:
+            if len(model) > 63 or not model.replace("-", "").isalnum() or model != model.lower():
+                raise ContractError("Fleet", f"models.{model}", f"is not a model name ({NAME})")
