@@ -5,7 +5,7 @@ import click
 
 def register(group: click.Group) -> None:
     """Add infra's subcommands to the command line."""
-    from trihull_infra.deploy.command import COMMANDS as deploy
+    from trihull_infra.deploy.command import commands as deploy
     from trihull_infra.drill.command import command as drill
     from trihull_infra.emulators.command import command as emulators
 

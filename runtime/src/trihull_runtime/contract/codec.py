@@ -1,8 +1,8 @@
 """JSON to frozen dataclasses and back, strictly: the one codec of all documents.
 
-A document is a dataclass whose first field is `version: int`; `CURRENT` in the class is the version it speaks. Supported
-field types: str, int, float, bool, StrEnum, nested dataclass, `X | None`, `tuple[X, ...]` and `Mapping[str, X]`.
-Field metadata may hold `{"pattern": regex}` (whole match) and `{"minimum": n, "maximum": n}`.
+A document is a dataclass whose first field is `version: int`; `CURRENT` in the class is the version it speaks.
+Supported types: str, int, float, bool, StrEnum, nested dataclass, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, and
+any of them narrowed by `Annotated[X, Pattern(...)]` or `Annotated[X, Range(...)]`.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from trihull_runtime.contract.errors import ContractError
 
@@ -25,14 +25,24 @@ DIGEST = r"sha256:[0-9a-f]{64}"  # OCI image specification, descriptor.md, regis
 NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123 label: valid in Kubernetes, Envoy and DNS alike
 
 
-def text(pattern: str, **options: Any) -> Any:
-    """Declare a string field that must match `pattern` as a whole."""
-    return dataclasses.field(metadata={"pattern": pattern}, **options)
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """A string must match this regular expression as a whole."""
+
+    regex: str
 
 
-def number(minimum: float | None = None, maximum: float | None = None, **options: Any) -> Any:
-    """Declare a number field with inclusive bounds."""
-    return dataclasses.field(metadata={"minimum": minimum, "maximum": maximum}, **options)
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """A number must lie between these bounds, both included; None is no bound."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+Digest = Annotated[str, Pattern(DIGEST)]
+Name = Annotated[str, Pattern(NAME)]
+Certificate = Annotated[str, Pattern(r"(?s)-----BEGIN CERTIFICATE-----.+")]
 
 
 class Document:
@@ -53,9 +63,7 @@ class Document:
         """
         name = source or cls.__name__
         try:
-            value = json.loads(
-                data, object_pairs_hook=functools.partial(_unique, name), parse_constant=_no_constant
-            )
+            value = json.loads(data, object_pairs_hook=functools.partial(_unique, name), parse_constant=_no_constant)
         except ContractError:
             raise
         except (ValueError, RecursionError) as error:
@@ -71,9 +79,7 @@ class Document:
         if "version" not in value:
             raise ContractError(name, "version", "is missing")
         if value["version"] != cls.CURRENT or isinstance(value["version"], bool):
-            problem = (
-                f"is {value['version']!r}, but this trihull reads version {cls.CURRENT} of {cls.__name__}"
-            )
+            problem = f"is {value['version']!r}, but this trihull reads version {cls.CURRENT} of {cls.__name__}"
             raise ContractError(name, "version", problem)
         result = _decode(cls, value, name, "")
         assert isinstance(result, cls)
@@ -117,7 +123,7 @@ def write_file(path: Path, data: bytes, mode: int = 0o644) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -150,32 +156,31 @@ def _kind(value: Any) -> str:
 
 @functools.cache
 def _fields(cls: type) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: (field, hints[field.name]) for field in dataclasses.fields(cls)}
 
 
-def _decode(
-    expected: Any, value: Any, name: str, path: str, rules: Mapping[str, Any] = types.MappingProxyType({})
-) -> Any:
+def _decode(expected: Any, value: Any, name: str, path: str) -> Any:
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is Annotated:
+        result = _decode(arguments[0], value, name, path)
+        for rule in arguments[1:]:
+            _check(rule, result, name, path)
+        return result
     if origin in (types.UnionType, typing.Union):
         inner = [argument for argument in arguments if argument is not types.NoneType]
         assert len(inner) == 1, f"{name}: only X | None is supported, not {expected}"
-        return None if value is None else _decode(inner[0], value, name, path, rules)
+        return None if value is None else _decode(inner[0], value, name, path)
     if origin is tuple:
         _expect(isinstance(value, list), name, path, "a list", value)
-        return tuple(
-            _decode(arguments[0], item, name, f"{path}[{index}]", rules) for index, item in enumerate(value)
-        )
+        return tuple(_decode(arguments[0], item, name, f"{path}[{index}]") for index, item in enumerate(value))
     if origin is Mapping:
         _expect(isinstance(value, dict), name, path, "an object", value)
-        return {
-            key: _decode(arguments[1], item, name, _join(path, key), rules) for key, item in value.items()
-        }
+        return {key: _decode(arguments[1], item, name, _join(path, key)) for key, item in value.items()}
     if dataclasses.is_dataclass(expected):
         assert isinstance(expected, type)
         return _decode_object(expected, value, name, path)
-    return _decode_scalar(expected, value, name, path, rules)
+    return _decode_scalar(expected, value, name, path)
 
 
 def _decode_object(cls: type, value: Any, name: str, path: str) -> Any:
@@ -187,7 +192,7 @@ def _decode_object(cls: type, value: Any, name: str, path: str) -> Any:
     arguments: dict[str, Any] = {}
     for key, (field, hint) in fields.items():
         if key in value:
-            arguments[key] = _decode(hint, value[key], name, _join(path, key), field.metadata)
+            arguments[key] = _decode(hint, value[key], name, _join(path, key))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ContractError(name, _join(path, key), "is missing")
     try:
@@ -196,27 +201,29 @@ def _decode_object(cls: type, value: Any, name: str, path: str) -> Any:
         raise ContractError(name, _join(path, error.path) if error.path else path, error.problem) from error
 
 
-def _decode_scalar(expected: Any, value: Any, name: str, path: str, rules: Mapping[str, Any]) -> Any:
+def _decode_scalar(expected: Any, value: Any, name: str, path: str) -> Any:
     if expected is float:
         ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         _expect(ok, name, path, "a number", value)
-        value = float(value)
-    elif isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+        return float(value)
+    if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
         allowed = [member.value for member in expected]
         if not isinstance(value, str) or value not in allowed:
             raise ContractError(name, path, f"is {value!r}; expected one of {', '.join(allowed)}")
         return expected(value)
-    else:
-        words = {str: "a string", int: "a whole number", bool: "true or false"}
-        _expect(type(value) is expected, name, path, words[expected], value)
-    pattern, minimum, maximum = rules.get("pattern"), rules.get("minimum"), rules.get("maximum")
-    if pattern is not None and re.fullmatch(pattern, value) is None:
-        raise ContractError(name, path, f"is {value!r}, which does not match {pattern}")
-    if minimum is not None and value < minimum:
-        raise ContractError(name, path, f"is {value}, expected at least {minimum}")
-    if maximum is not None and value > maximum:
-        raise ContractError(name, path, f"is {value}, expected at most {maximum}")
+    words = {str: "a string", int: "a whole number", bool: "true or false"}
+    _expect(type(value) is expected, name, path, words[expected], value)
     return value
+
+
+def _check(rule: Any, value: Any, name: str, path: str) -> None:
+    match rule:
+        case Pattern(regex) if re.fullmatch(regex, value) is None:
+            raise ContractError(name, path, f"is {value!r}, which does not match {regex}")
+        case Range(minimum, _) if minimum is not None and value < minimum:
+            raise ContractError(name, path, f"is {value}, expected at least {minimum:g}")
+        case Range(_, maximum) if maximum is not None and value > maximum:
+            raise ContractError(name, path, f"is {value}, expected at most {maximum:g}")
 
 
 def _expect(holds: bool, name: str, path: str, what: str, value: Any) -> None:

@@ -4,8 +4,9 @@ import enum
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from trihull_runtime.contract.codec import DIGEST, NAME, Document, number, text
+from trihull_runtime.contract.codec import NAME, Digest, Document, Name, Pattern, Range
 from trihull_runtime.contract.errors import ContractError
 
 
@@ -24,8 +25,8 @@ class Endpoint:
     `server_name` is the DNS name that the server's certificate must carry; it is also sent as SNI.
     """
 
-    url: str = text(r"https?://[^\s]+")
-    server_name: str = text(r"[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")
+    url: Annotated[str, Pattern(r"https?://[^\s]+")]
+    server_name: Annotated[str, Pattern(r"[A-Za-z0-9]([A-Za-z0-9.\-]{0,251}[A-Za-z0-9])?")]
 
     def __post_init__(self) -> None:
         """Refuse addresses that are more than scheme, host and port."""
@@ -42,9 +43,7 @@ class Endpoint:
             or parts.username
             or port == 0
         ):
-            raise ContractError(
-                "Endpoint", "url", f"is {self.url!r}; expected scheme://host:port and nothing else"
-            )
+            raise ContractError("Endpoint", "url", f"is {self.url!r}; expected scheme://host:port and nothing else")
 
     @property
     def tls(self) -> bool:
@@ -66,20 +65,20 @@ class Endpoint:
 class FleetSite:
     """One site. `endpoint` is None until its serving was deployed once.
 
-    `priority` 0 is the first choice; `weight` splits inside a priority; `cost_per_million` is money per million requests
-    and `capacity_per_s` requests per second, both None when unknown.
+    `priority` 0 is the first choice; `weight` splits inside a priority; `cost_per_million` is money per million
+    requests and `capacity_per_s` requests per second, both None when unknown.
     """
 
-    name: str = text(NAME)
-    cloud: str = text(NAME)
+    name: Name
+    cloud: Name
     region: str
     residency: str
     endpoint: Endpoint | None
     ca_certificate: str | None
-    priority: int = number(minimum=0, maximum=127)  # Envoy's priorities end at 127
-    weight: int = number(minimum=1, maximum=1000)
-    cost_per_million: float | None = number(minimum=0, default=None)
-    capacity_per_s: float | None = number(minimum=0, default=None)
+    priority: Annotated[int, Range(minimum=0, maximum=127)]  # Envoy's priorities end at 127
+    weight: Annotated[int, Range(minimum=1, maximum=1000)]
+    cost_per_million: Annotated[float, Range(minimum=0)] | None = None
+    capacity_per_s: Annotated[float, Range(minimum=0)] | None = None
     state: SiteState = SiteState.ACTIVE
 
 
@@ -88,8 +87,8 @@ class Fleet(Document):
     """All sites of an environment; `models` maps a model to the release digests that may answer for it."""
 
     version: int
-    environment: str = text(NAME)
-    models: Mapping[str, tuple[str, ...]] = text(DIGEST)
+    environment: Name
+    models: Mapping[str, tuple[Digest, ...]]
     sites: tuple[FleetSite, ...]
 
     def __post_init__(self) -> None:

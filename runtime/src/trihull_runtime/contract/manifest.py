@@ -9,8 +9,9 @@ import enum
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from trihull_runtime.contract.codec import DIGEST, NAME, Document, number, text
+from trihull_runtime.contract.codec import Digest, Document, Name, Pattern, Range
 from trihull_runtime.contract.errors import ContractError
 
 MANIFEST_FILE = "manifest.json"
@@ -31,9 +32,9 @@ class DataType(enum.StrEnum):
 class Tensor:
     """One input or output: `shape` holds sizes, -1 for a free one; the first axis is the batch."""
 
-    name: str = text(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}")
+    name: Annotated[str, Pattern(r"[A-Za-z_][A-Za-z0-9_.\-]{0,127}")]
     datatype: DataType
-    shape: tuple[int, ...] = number(minimum=-1)
+    shape: tuple[Annotated[int, Range(minimum=-1)], ...]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Signature:
 class FileDigest:
     """A file of the release: its digest and its size in bytes."""
 
-    digest: str = text(DIGEST)
-    size_bytes: int = number(minimum=0)
+    digest: Digest
+    size_bytes: Annotated[int, Range(minimum=0)]
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,15 @@ class ModelManifest(Document):
     """
 
     version: int
-    name: str = text(NAME)
-    model_version: str = text(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+    name: Name
+    model_version: Annotated[str, Pattern(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")]
     framework: str
-    format: str = text("onnx")
+    format: Annotated[str, Pattern("onnx")]
     model_file: str
     files: Mapping[str, FileDigest]
     signature: Signature
     classes: tuple[str, ...]
-    environment: Mapping[str, str] = text(DIGEST)
+    environment: Mapping[str, Digest]
 
     def __post_init__(self) -> None:
         """Refuse a model file that is not listed and file names that leave the folder."""
@@ -94,9 +95,7 @@ class ModelManifest(Document):
             ):
                 raise ContractError("ModelManifest", f"files.{name!r}", "is not a plain file name")
         if self.model_file not in self.files:
-            raise ContractError(
-                "ModelManifest", "model_file", f"is {self.model_file!r}, which `files` does not list"
-            )
+            raise ContractError("ModelManifest", "model_file", f"is {self.model_file!r}, which `files` does not list")
 
 
 def release_digest(manifest_bytes: bytes) -> str:

@@ -6,8 +6,9 @@ It names no registry host: the same release is served from a different registry 
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from trihull_runtime.contract.codec import DIGEST, NAME, Document, text
+from trihull_runtime.contract.codec import Digest, Document, Name, Pattern
 from trihull_runtime.contract.manifest import Signature
 
 
@@ -22,17 +23,17 @@ class Verdict(enum.StrEnum):
 class ReleasedModel:
     """The model's name, version and signature, as clients see them."""
 
-    name: str = text(NAME)
-    version: str = text(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
+    name: Name
+    version: Annotated[str, Pattern(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")]
     signature: Signature
 
 
 @dataclass(frozen=True)
 class Image:
-    """The OCI image: its index digest, the platforms in it (`linux/amd64`) and the layout's path beside release.json."""
+    """The OCI image: index digest, the platforms in it (`linux/amd64`), the layout's path beside release.json."""
 
-    index_digest: str = text(DIGEST)
-    platforms: tuple[str, ...] = text(r"linux/[a-z0-9]+")
+    index_digest: Digest
+    platforms: tuple[Annotated[str, Pattern(r"linux/[a-z0-9]+")], ...]
     layout: str
 
 
@@ -60,7 +61,7 @@ class Attestation:
     """Evidence about the release: its predicate type (a URI) and the digest of the document."""
 
     predicate_type: str
-    digest: str = text(DIGEST)
+    digest: Digest
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Release(Document):
 
     version: int
     model: ReleasedModel
-    release_digest: str = text(DIGEST)
+    release_digest: Digest
     image: Image
     evaluation: Evaluation
     attestations: tuple[Attestation, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trihull_runtime.contract.codec import DIGEST, NAME, Document, text
+from trihull_runtime.contract.codec import Digest, Document, Name
 from trihull_runtime.contract.errors import ContractError
 
 
@@ -11,8 +11,8 @@ from trihull_runtime.contract.errors import ContractError
 class SiteRelease:
     """One model's release on one site: its digests and where its `release.json` lies (relative to this document)."""
 
-    release_digest: str = text(DIGEST)
-    index_digest: str = text(DIGEST)
+    release_digest: Digest
+    index_digest: Digest
     path: str
 
 
@@ -20,7 +20,7 @@ class SiteRelease:
 class ReleasedRouter:
     """The router's image: its index digest and where its OCI layout lies (relative to this document)."""
 
-    index_digest: str = text(DIGEST)
+    index_digest: Digest
     layout: str
 
 
@@ -29,9 +29,9 @@ class EnvironmentReleases(Document):
     """Model -> site -> release, the release digests that routers accept per model, and the router's own image."""
 
     version: int
-    environment: str = text(NAME)
+    environment: Name
     models: Mapping[str, Mapping[str, SiteRelease]]
-    accepted: Mapping[str, tuple[str, ...]] = text(DIGEST)
+    accepted: Mapping[str, tuple[Digest, ...]]
     router: ReleasedRouter | None = None
 
     def __post_init__(self) -> None:

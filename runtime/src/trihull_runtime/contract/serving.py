@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trihull_runtime.contract.codec import DIGEST, Document, text
+from trihull_runtime.contract.codec import Digest, Document
 from trihull_runtime.contract.fleet import Endpoint
 
 
@@ -12,7 +12,7 @@ class ServedModel:
     """One model on one site: its version and the digest of the release that the stack deployed."""
 
     version: str
-    release_digest: str = text(DIGEST)
+    release_digest: Digest
 
 
 @dataclass(frozen=True)
