@@ -1,0 +1,49 @@
+# trihull: `make` alone prints this help. Works with GNU make 3.81 and later.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+RUN := .venv/bin
+# The demo's emulated clouds live here, apart from your own local environment.
+DEMO_HOME := $(CURDIR)/build/demo
+READY := .venv/.ready
+FOLDERS := architecture unit parity emulated failover e2e
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  make test-FOLDER      Run one folder of tests/: $(FOLDERS)"
+
+setup: $(READY) ## Make the virtual environment from uv.lock (needs Python 3.11+ with venv, or uv)
+
+$(READY): pyproject.toml uv.lock infra/pyproject.toml packaging/pyproject.toml runtime/pyproject.toml .ci/setup
+	@sh .ci/setup
+	@touch $@
+
+demo: $(READY) ## One model, three emulated clouds, a router, an outage: the main job from end to end
+	@TRIHULL_HOME="$(DEMO_HOME)" $(PYTHON) -m trihull_infra.demo
+
+clean-demo: $(READY) ## Take the demo down: no process, port or file of it stays
+	@TRIHULL_HOME="$(DEMO_HOME)" sh .ci/clean-demo "$(DEMO_HOME)"
+
+test: $(READY) engine ## Set up and run all tests
+	@$(RUN)/pytest
+
+engine: $(READY) ## Find the Pulumi engine, or install it into the user's cache
+	@$(PYTHON) -m trihull_infra.engine
+
+$(addprefix test-,$(FOLDERS)): $(READY) engine
+	@$(RUN)/pytest tests/$(subst test-,,$@)
+
+check: $(READY) ## Lint, format, types and import contracts
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/lint-imports
+	@$(RUN)/mypy
+
+lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
+	@$(RUN)/uv lock
+	@$(PYTHON) -m trihull_packaging.closures
+
+clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
+	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: help setup demo clean-demo test engine check lock clean $(addprefix test-,$(FOLDERS))
