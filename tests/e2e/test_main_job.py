@@ -1,0 +1,148 @@
+"""The main job as a newcomer sees it: `make demo`'s commands in a folder of their own, and nothing left afterwards."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trihull_runtime import contract
+
+ROOT = Path(__file__).parents[2]
+TRIHULL = [sys.executable, "-c", "from trihull_runtime.cli import main; main()"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with stacks of its own, its emulated clouds, and what the demo printed there."""
+
+    folder: Path
+    environ: dict[str, str]
+    output: str
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False, timeout=600
+        )
+
+    def trihull(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run(*TRIHULL, *arguments)
+
+    def document(self, name: str) -> Any:
+        return json.loads((self.folder / "stacks/environments" / name).read_text())
+
+
+def processes_of(home: Path) -> list[str]:
+    """Command lines of the processes that know this home: by their environment or their arguments."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            known = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:  # it ended meanwhile, or is not ours
+            continue
+        if str(home).encode() in known and process.name != str(os.getpid()):
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+def listening(url: str) -> bool:
+    parts = urllib.parse.urlsplit(url)
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((parts.hostname or "", parts.port or 80)) == 0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    folder = tmp_path_factory.mktemp("main-job")
+    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=shutil.ignore_patterns("local.*.json", "__pycache__"))
+    environ = {**os.environ, "TRIHULL_HOME": str(folder / "home"), "NO_COLOR": "1"}
+    demo = subprocess.run(
+        [sys.executable, "-m", "trihull_infra.demo"],
+        cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=1500,
+    )  # fmt: skip
+    made = Project(folder, environ, demo.stdout)
+    try:
+        assert demo.returncode == 0, demo.stdout
+        yield made
+    finally:
+        made.trihull("emulators", "stop")
+
+
+@pytest.mark.timeout(1600)
+def test_the_demo_announces_every_step_and_says_what_stays_up(project: Project) -> None:
+    for step in ("package stacks/models/digits", "package --router", "release local", "up local", "drill local"):
+        assert f"▶ trihull {step}" in project.output
+    for url in project.document("local.routers.json")["routers"].values():
+        assert url in project.output
+        assert listening(url)
+    assert "make clean-demo" in project.output
+
+
+@pytest.mark.timeout(300)
+def test_three_sites_serve_one_accepted_release(project: Project) -> None:
+    fleet = contract.Fleet.read(project.folder / "stacks/environments/local.fleet.json")
+    release = contract.Release.read(project.folder / "build/releases/digits/release.json")
+    assert [site.cloud for site in fleet.sites] == ["aws", "gcp", "azure"]
+    assert all(site.endpoint is not None and site.endpoint.tls for site in fleet.sites)
+    assert fleet.models == {"digits": (release.release_digest,)}
+
+
+@pytest.mark.timeout(300)
+def test_every_row_of_the_test_split_is_answered_as_by_the_bare_model(project: Project) -> None:
+    split = json.loads((project.folder / "build/releases/digits/test_split.json").read_text())
+    url = project.document("local.routers.json")["routers"]["gcp"]
+    answers: list[int] = []
+    for row in split["rows"]:
+        tensor = {"name": split["input"], "datatype": "FP32", "shape": [1, len(row)], "data": row}
+        request = urllib.request.Request(
+            f"{url}/v2/models/digits/infer",
+            json.dumps({"inputs": [tensor]}).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as response:
+            outputs = {output["name"]: output["data"] for output in json.load(response)["outputs"]}
+        answers.append(outputs["label"][0])
+    assert len(answers) == len(split["labels"]) == 270
+    assert [str(answer) for answer in answers] == [str(label) for label in split["labels"]]
+
+
+@pytest.mark.timeout(300)
+def test_the_drill_lost_nothing_and_its_report_says_so(project: Project) -> None:
+    report = json.loads((project.folder / "build/drill/report.json").read_text())
+    assert report["lost"] == 0
+    assert report["wrong"] == 0
+    assert report["requests"] > 1000
+    assert "<svg" in (project.folder / "build/drill/report.html").read_text()
+
+
+@pytest.mark.timeout(600)
+def test_a_second_deploy_changes_nothing(project: Project) -> None:
+    result = project.trihull("preview", "local", "--expect-no-changes")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.timeout(600)
+def test_a_frozen_site_loses_nothing_either(project: Project) -> None:
+    result = project.trihull("drill", "local", "--site", "aws", "--kind", "freeze", "--report-dir", "build/freeze")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.timeout(600)
+def test_taking_it_down_leaves_no_process_and_no_port(project: Project) -> None:
+    urls = list(project.document("local.routers.json")["routers"].values())
+    destroyed = project.trihull("destroy", "local")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    stopped = project.trihull("emulators", "stop")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert processes_of(project.folder / "home") == []
+    assert not [url for url in urls if listening(url)]
