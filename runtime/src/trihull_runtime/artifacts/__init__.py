@@ -1,0 +1,1 @@
+"""Images and evidence at rest: registries (here the OCI layout on disk) and, later, object stores."""
