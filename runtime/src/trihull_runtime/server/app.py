@@ -5,6 +5,7 @@ failed) and 503 with Retry-After (not ready, or too much in flight).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from trihull_runtime.server import metrics as metric_names
 from trihull_runtime.server.dataplane import DataPlane, model_metadata, server_metadata
 from trihull_runtime.server.errors import ModelRunError, OverloadedError, RequestError, UnknownModelError
 from trihull_runtime.server.metrics import Metrics
+
+log = logging.getLogger("trihull.server")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -165,6 +168,11 @@ class InferApp:
             except OverloadedError as error:
                 self.metrics.rejected("overloaded")
                 raise HttpError(503, str(error), _retry_after(error.retry_after_s)) from error
+            except HttpError:
+                raise
+            except Exception as error:  # the edge of the process: the client gets an answer, the log the traceback
+                log.exception("a bug while answering a request for %s", name)
+                raise HttpError(500, "the server has a bug; its log tells more") from error
             if answer.header_size is None:
                 headers.append(_JSON)
             else:

@@ -193,7 +193,7 @@ def _decode_data(given: RequestInput, tensor: Tensor) -> Array:
     if not given.data:
         raise RequestError(f"input {given.name!r} has neither data nor parameters.binary_data_size")
     # Flat or nested by the first thing inside the outer list; a nested one must be as deep as its shape says.
-    start = bytes(given.data[:64]).replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
+    start = bytes(memoryview(given.data)[:64]).replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
     nested = start.startswith(b"[[") and len(given.shape) > 1
     try:
         values = _data_decoder(tensor.datatype, len(given.shape) if nested else 1).decode(given.data)
