@@ -1,0 +1,46 @@
+"""EDS: the sites of a cluster as priorities and weights."""
+
+import math
+
+from trihull_runtime.router.envoy.values import METADATA, SOCKET_MATCH, Json
+from trihull_runtime.router.plan import PlannedSite
+
+
+def render_assignment(cluster: str, sites: tuple[PlannedSite, ...]) -> Json:
+    """Return the load assignment of a cluster.
+
+    `overprovisioning_factor` is far above the default of 140: a priority keeps all of its traffic while one of its
+    hosts is healthy, instead of leaking to the next priority as soon as some of them are not.
+    """
+    assert sites, f"cluster {cluster} would be empty, and Envoy would take that as an order"
+    multiple = math.lcm(*(len(site.addresses) for site in sites))
+    return {
+        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": cluster,
+        "policy": {"overprovisioning_factor": 100_000},
+        "endpoints": [_locality(site, multiple) for site in sites],
+    }
+
+
+def _locality(site: PlannedSite, multiple: int) -> Json:
+    weight = site.weight * multiple // len(site.addresses)  # a site's weight is shared by its addresses, exactly
+    return {
+        "priority": site.priority,
+        "locality": {"region": site.site.region, "zone": site.name},
+        "lb_endpoints": [_endpoint(site, address, weight) for address in site.addresses],
+    }
+
+
+def _endpoint(site: PlannedSite, address: str, weight: int) -> Json:
+    endpoint = site.site.endpoint
+    assert endpoint is not None, "a planned site has an endpoint"
+    return {
+        "endpoint": {
+            "hostname": endpoint.server_name,
+            "address": {"socket_address": {"address": address, "port_value": endpoint.port}},
+            "health_check_config": {"hostname": endpoint.server_name},
+        },
+        "health_status": "DRAINING" if site.draining else "UNKNOWN",
+        "load_balancing_weight": weight,
+        "metadata": {"filter_metadata": {METADATA: {"site": site.name}, SOCKET_MATCH: {"site": site.name}}},
+    }

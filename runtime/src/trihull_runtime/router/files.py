@@ -1,0 +1,45 @@
+"""Envoy's discovery files on disk: written only where something changed, each by rename, in order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trihull_runtime.contract.codec import write_file
+from trihull_runtime.router.envoy import Configuration
+
+
+class Files:
+    """The files of a folder; `versions` holds the version that each was last written with.
+
+    What a router before us wrote is known from the start, so that a running Envoy is not told the same again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._contents: dict[Path, Any] = {}
+        self.versions: dict[Path, int] = {}
+        for path in sorted(folder.glob("*.json")):
+            try:
+                document = json.loads(path.read_bytes())
+                self.versions[path], self._contents[path] = int(document["version_info"]), document["resources"]
+            except (ValueError, KeyError, TypeError, OSError):
+                continue  # damaged: it counts as not written and is written again
+
+    def write(self, configuration: Configuration, version: int) -> list[Path]:
+        """Write what differs, under a version; returns the files written."""
+        changed = []
+        for path, document in configuration.files.items():
+            content = document["resources"]
+            if self._contents.get(path) == content:
+                continue
+            whole = {"version_info": f"{version}", "resources": content}
+            write_file(path, json.dumps(whole, indent=1).encode(), mode=0o600)
+            self._contents[path], self.versions[path] = content, version
+            changed.append(path)
+        return changed
+
+    def remove_others(self, configuration: Configuration) -> None:
+        """Remove what no part of the configuration refers to any more."""
+        for path in [path for path in self._contents if path not in configuration.files]:
+            path.unlink(missing_ok=True)
+            del self._contents[path], self.versions[path]
