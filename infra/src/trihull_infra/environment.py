@@ -21,6 +21,7 @@ from trihull_infra.machines import MACHINES, Machine
 from trihull_runtime.contract.codec import NAME
 
 CURRENT: Final = 1
+UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 def _network(value: str) -> str:
@@ -52,6 +53,9 @@ class SiteSpec(_Spec):
     region: str = Field(pattern=r"^[a-z][a-z0-9-]+$", description="the cloud's name of a region")
     zones: tuple[str, ...] = Field(min_length=2, max_length=3, description="two or three zones of the region")
     residency: str = Field(pattern=rf"^{NAME}$", description="a short name of where data stays, such as eu")
+    administrators: tuple[str, ...] = Field(
+        min_length=1, description="who administers the cluster: a list of the cloud's own principals"
+    )
     priority: int = Field(0, ge=0, le=127, description="a whole number from 0 (first choice) to 127")
     weight: int = Field(100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority")
 
@@ -71,6 +75,10 @@ class SiteSpec(_Spec):
 class AwsSpec(SiteSpec):
     """A site on AWS."""
 
+    administrators: tuple[
+        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+$")],
+        ...,
+    ] = Field(min_length=1, description="a list of ARNs of IAM roles or users: who administers the cluster")
     account_id: str = Field(alias="account", pattern=r"^[0-9]{12}$", description="a 12-digit account number, in quotes")
 
     @property
@@ -87,6 +95,9 @@ class AwsSpec(SiteSpec):
 class GcpSpec(SiteSpec):
     """A site on Google Cloud."""
 
+    administrators: tuple[
+        Annotated[str, Field(pattern=r"^(user|group|serviceAccount|principal|principalSet):.+$")], ...
+    ] = Field(min_length=1, description="a list of IAM members such as group:team@example.com: who administers")
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="a project id, 6-30 characters")
 
     @property
@@ -106,9 +117,10 @@ class AzureSpec(SiteSpec):
     zones: tuple[Annotated[str, Field(pattern=r"^[123]$", description='"1", "2" or "3"')], ...] = Field(
         min_length=2, max_length=3, description='two or three of "1", "2", "3"'
     )
-    subscription: str = Field(
-        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="a subscription id (a lower-case UUID)"
+    administrators: tuple[Annotated[str, Field(pattern=UUID)], ...] = Field(
+        min_length=1, description="a list of Entra object ids (lower-case UUIDs): who administers the cluster"
     )
+    subscription: str = Field(pattern=UUID, description="a subscription id (a lower-case UUID)")
 
     @property
     def account(self) -> str:
