@@ -1,0 +1,48 @@
+"""A base that the user gives: an image in an OCI layout, by digest."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from trihull_packaging import cache
+from trihull_packaging.base.image import Base
+from trihull_packaging.base.interpreter import find_python
+from trihull_packaging.errors import SpecError
+from trihull_packaging.oci.layers import Layer
+from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, platform_image, unpack
+from trihull_runtime.contract.codec import DIGEST
+
+REFERENCE = rf"oci-layout://(?P<path>.+)@(?P<digest>{DIGEST})"
+
+
+def given_base(reference: str, architecture: str) -> Base:
+    """Return the base that `oci-layout://PATH@sha256:...` names.
+
+    Raises:
+        SpecError: not such a reference.
+        LayoutError: the layout does not hold the image, or holds it damaged.
+        StepError: the image has no /usr/bin/python3.
+    """
+    match = re.fullmatch(REFERENCE, reference)
+    if match is None:
+        raise SpecError(f"base: {reference!r} is not a reference; expected oci-layout://PATH@sha256:<64 hex digits>")
+    layout = Path(match["path"]).expanduser().absolute()
+    image = platform_image(layout, match["digest"], f"linux/{architecture}")
+    diff_ids = image.config["rootfs"]["diff_ids"]
+
+    def make(folder: Path) -> None:
+        unpack(image, folder / "root")
+
+    root = cache.made_once("bases", cache.key("given 1", diff_ids), make) / "root"
+    layers = tuple(
+        replace(_layer(path, diff_id), purpose=f"base: layer {number} of {match['digest']}")
+        for number, (path, diff_id) in enumerate(zip(image.layers, diff_ids, strict=True), 1)
+    )
+    return Base(layers, root, find_python(root), architecture, reference)
+
+
+def _layer(path: Path, diff_id: str) -> Layer:
+    digest = f"sha256:{path.name}"  # `platform_image` has verified it
+    plain = digest == diff_id
+    media_type = LAYER_TYPE.removesuffix("+gzip") if plain else LAYER_TYPE
+    return Layer(path, digest, diff_id, path.stat().st_size, "", media_type)

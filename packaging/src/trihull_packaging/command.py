@@ -1,0 +1,69 @@
+"""`trihull package`: a model goes in, a checked image comes out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from trihull_packaging.builder import RouterImage
+    from trihull_runtime.contract import Release
+
+
+@click.command("package")
+@click.argument("model_dir", required=False, type=click.Path(path_type=Path))
+@click.option("--router", is_flag=True, help="Package the router's image instead of a model's.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Where the release goes [default: build/releases/<name>]."
+)
+@click.option(
+    "--base", metavar="REFERENCE", help="Own base image: oci-layout://PATH@sha256:... (else made from packages)."
+)
+@click.option("--refresh-base", is_flag=True, help="Ask the package archive for newer versions of the base's packages.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    model_dir: Path | None, router: bool, output: Path | None, base: str | None, refresh_base: bool, as_json: bool
+) -> None:
+    """Train, convert, check, evaluate and package the model in MODEL_DIR as an OCI image.
+
+    Nothing is written to the output unless every check passes.
+    """
+    if router == (model_dir is not None):
+        raise click.UsageError("give either a model's folder or --router")
+    import json
+    import signal
+    import sys
+
+    from trihull_packaging import builder, spec
+    from trihull_packaging.progress import Progress
+
+    # As Ctrl-C: what was started is ended and what was half written is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    options, progress = builder.Options(base, refresh_base), Progress()
+    if model_dir is None:
+        target = output or Path("build/releases/router")
+        image = builder.package_router(target, options, progress)
+        facts = router_facts(image, target, progress.seconds)
+        click.echo(json.dumps(facts, indent=2) if as_json else f"{target}: router, image {image.index_digest}")
+        return
+    target = output or Path("build/releases") / spec.load(model_dir).name
+    release = builder.package_model(model_dir, target, options, progress)
+    if as_json:
+        click.echo(json.dumps(release_facts(release, target, progress.seconds), indent=2))
+    else:
+        click.echo(f"{target}: {release.model.name} {release.model.version}, release {release.release_digest}")
+
+
+def release_facts(release: "Release", target: Path, seconds: dict[str, float]) -> dict[str, object]:
+    """Return what `--json` says of a model: where it lies, the release, and each step's time in seconds."""
+    return {"output": str(target.absolute()), "release": release.to_value(), "seconds": seconds}
+
+
+def router_facts(image: "RouterImage", target: Path, seconds: dict[str, float]) -> dict[str, object]:
+    """Return what `--json` says of the router's image."""
+    return {
+        "output": str(target.absolute()),
+        "index_digest": image.index_digest,
+        "platforms": list(image.platforms),
+        "seconds": seconds,
+    }

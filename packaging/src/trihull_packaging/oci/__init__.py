@@ -1,0 +1,1 @@
+"""Layers and documents of OCI images, with deterministic bytes."""

@@ -1,0 +1,59 @@
+"""The output folder: written beside its place and put there whole, so a failed or killed build leaves the old one."""
+
+import contextlib
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from trihull_packaging import cache
+from trihull_runtime.errors import InputError
+
+MARKERS: Final = ("release.json", "router.json")
+AT_FDCWD: Final = {"linux": -100, "darwin": -2}
+EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2), RENAME_SWAP of renameatx_np(2): the same number
+
+
+@contextlib.contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """Give a new folder beside `output` that takes its place when the block ends well, and is removed otherwise.
+
+    Raises:
+        InputError: `output` is something that no build of ours made; it is not touched.
+    """
+    if output.exists() or output.is_symlink():
+        ours = output.is_dir() and not output.is_symlink()
+        if not ours or (any(output.iterdir()) and not any((output / name).is_file() for name in MARKERS)):
+            raise InputError(f"{output}: exists and is no release; give another folder with --output")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output}: its folder cannot be made: {error.strerror}") from error
+    with cache.locked(output):
+        partial = output.parent / f".{output.name}.partial"
+        cache.remove(partial)  # left by a build that was killed
+        try:
+            partial.mkdir()
+        except OSError as error:
+            raise InputError(f"{output.parent}: cannot be written to: {error.strerror}") from error
+        try:
+            yield partial
+            if output.exists():
+                _exchange(partial, output)
+            else:
+                partial.rename(output)
+        finally:
+            cache.remove(partial)  # what was built and failed, or what was there before
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Swap two folders in one step, so that there is no moment without a whole release at its place."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = {"linux": "renameat2", "darwin": "renameatx_np"}[sys.platform]
+    here = AT_FDCWD[sys.platform]
+    result = getattr(libc, name)(here, os.fsencode(one), here, os.fsencode(other), EXCHANGE)
+    if result != 0:
+        number = ctypes.get_errno()
+        raise InputError(f"{other}: cannot be replaced: {os.strerror(number)}; give a folder on another file system")
