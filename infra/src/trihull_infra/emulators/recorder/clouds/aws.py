@@ -1,0 +1,383 @@
+"""AWS as `pulumi_aws` shows it: ARNs, ids with a prefix, names, EKS endpoints, ECR addresses."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trihull_infra.emulators import guards
+from trihull_infra.emulators.plugins.provider import RefusedError
+from trihull_infra.emulators.recorder.answers import Answer, Place, Request
+from trihull_infra.emulators.recorder.facts import Facts
+from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
+
+SITE: Final = "aws"
+ACCOUNT: Final = guards.ACCOUNT
+CLUSTERS: Final = ("aws:eks/cluster:Cluster",)
+REGISTRIES: Final = ("aws:ecr/repository:Repository",)
+ZONES: Final = ("a", "b", "c")
+
+# Resource ids as EC2 draws them: a prefix and 17 hexadecimal digits.
+PREFIXES: Final = {
+    "aws:ec2/vpc:Vpc": "vpc",
+    "aws:ec2/subnet:Subnet": "subnet",
+    "aws:ec2/internetGateway:InternetGateway": "igw",
+    "aws:ec2/natGateway:NatGateway": "nat",
+    "aws:ec2/eip:Eip": "eipalloc",
+    "aws:ec2/routeTable:RouteTable": "rtb",
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": "rtbassoc",
+    "aws:ec2/securityGroup:SecurityGroup": "sg",
+    "aws:ec2/vpcEndpoint:VpcEndpoint": "vpce",
+    "aws:ec2/launchTemplate:LaunchTemplate": "lt",
+    "aws:ec2/flowLog:FlowLog": "fl",
+    "aws:ec2/networkAcl:NetworkAcl": "acl",
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "sgr",
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "sgr",
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": "a",
+}
+# Parts of one bucket's configuration carry the bucket's name as their id.
+BUCKET_PARTS: Final = ("Versioning", "ServerSide", "PublicAccess", "Ownership", "Policy", "Lifecycle", "Logging", "Acl")
+
+
+def region(configuration: Mapping[str, Any]) -> str:
+    """Return the region a provider works in."""
+    return str(configuration.get("region") or "us-east-1")
+
+
+def naming(facts: Facts) -> tuple[str, str] | None:
+    """Return (property, style) of a type's name when the provider makes one up: `name-1a2b3c4`; else None."""
+    for name in ("bucket", "nodeGroupName", "name"):
+        prop = facts.inputs.get(name)
+        if prop and not prop.required and name in facts.outputs and facts.outputs[name].required:
+            return None if name == "bucket" and "/bucket:" not in facts.token else (name, "dashed")
+    return None
+
+
+def name_limit(token: str) -> int:
+    """Return the longest name the cloud takes (S3: bucket naming rules; IAM and EKS: API reference)."""
+    return 63 if token.startswith("aws:s3/") else 64 if token.startswith("aws:iam/") else 100
+
+
+def answer(request: Request) -> Answer:
+    """Return a resource's id and computed outputs."""
+    token = request.facts.token
+    where = request.text("region") or request.place.region
+    rule = RULES.get(token)
+    resource_id, outputs = rule(request, where) if rule else _generic(request, where)
+    shared: dict[str, Any] = {"region": where, "tagsAll": _tags(request)}
+    if "arn" in request.facts.outputs:
+        shared["arn"] = _arn(request, where, resource_id)
+    return Answer(resource_id, {**shared, **outputs})
+
+
+def _tags(request: Request) -> dict[str, Any]:
+    default = request.place.configuration.get("defaultTags") or {}
+    tags = default.get("tags") if isinstance(default, Mapping) else None
+    own = request.inputs.get("tags")
+    return {**(tags or {}), **(own if isinstance(own, Mapping) else {})}
+
+
+def _arn(request: Request, where: str, resource_id: str) -> str:
+    _, module, kind = request.facts.token.split(":")
+    service = module.partition("/")[0]
+    return f"arn:aws:{service}:{where}:{ACCOUNT}:{kind[0].lower()}{kind[1:]}/{resource_id}"
+
+
+def _generic(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    token = request.facts.token
+    if token in PREFIXES:
+        resource_id = f"{PREFIXES[token]}-{request.hex('id', 17)}"
+        return resource_id, _network(request, where, resource_id)
+    if token.startswith("aws:s3/bucket") and any(part in token for part in BUCKET_PARTS):
+        return request.text("bucket"), {}
+    if token.startswith("aws:eks/") and request.inputs.get("clusterName"):
+        rest = [request.text(key) for key in ("addonName", "principalArn", "policyArn", "fargateProfileName")]
+        return ":".join([request.text("clusterName"), *filter(None, rest)]), {}
+    name = request.text("name") or f"{request.name}-{request.hex('id', 17)}"
+    outputs = {"name": name} if "name" in request.facts.outputs else {}
+    return name, outputs
+
+
+def _network(request: Request, where: str, resource_id: str) -> dict[str, Any]:
+    short = resource_id.partition("-")[0]
+    arn = f"arn:aws:ec2:{where}:{ACCOUNT}"
+    names = {
+        "vpc": "vpc",
+        "igw": "internet-gateway",
+        "nat": "natgateway",
+        "eipalloc": "elastic-ip",
+        "rtb": "route-table",
+        "sg": "security-group",
+        "vpce": "vpc-endpoint",
+        "lt": "launch-template",
+        "fl": "vpc-flow-log",
+        "acl": "network-acl",
+        "sgr": "security-group-rule",
+    }
+    outputs: dict[str, Any] = {"ownerId": ACCOUNT, "arn": f"{arn}:{names.get(short, short)}/{resource_id}"}
+    if short == "vpc":
+        parts = {"mainRouteTableId": "rtb", "defaultRouteTableId": "rtb", "defaultNetworkAclId": "acl"}
+        outputs |= {key: f"{prefix}-{request.hex(prefix, 17)}" for key, prefix in parts.items()}
+        outputs |= {"defaultSecurityGroupId": f"sg-{request.hex('sg', 17)}", "dhcpOptionsId": "dopt-default"}
+    elif short == "subnet":
+        zone = request.text("availabilityZone") or f"{where}{ZONES[request.number('zone', 0, len(ZONES))]}"
+        outputs |= {"availabilityZone": zone, "availabilityZoneId": f"{where}-az{ord(zone[-1]) - 96}"}
+    elif short == "eipalloc":
+        address = f"198.18.{request.number('ip', 0, 256)}.{request.number('host', 1, 255)}"  # RFC 2544: never routed
+        outputs |= {"allocationId": resource_id, "publicIp": address, "domain": "vpc"}
+    elif short == "a":
+        cluster = request.text("clusterName")
+        association = f"arn:aws:eks:{where}:{ACCOUNT}:podidentityassociation/{cluster}/{resource_id}"
+        outputs = {"associationId": resource_id, "associationArn": association}
+    elif short == "lt":
+        outputs |= {"latestVersion": 1, "defaultVersion": 1}
+    elif short == "sgr":
+        outputs |= {"securityGroupRuleId": resource_id}
+    return outputs
+
+
+def _bucket(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("bucket")
+    return name, {
+        "arn": f"arn:aws:s3:::{name}",
+        "bucketDomainName": f"{name}.s3.amazonaws.com",
+        "bucketRegion": where,
+        "bucketRegionalDomainName": f"{name}.s3.{where}.amazonaws.com",
+    }
+
+
+def _repository(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    return name, {
+        "arn": f"arn:aws:ecr:{where}:{ACCOUNT}:repository/{name}",
+        "registryId": ACCOUNT,
+        "repositoryUrl": f"oci-layout://{request.place.registries / SITE / name}",
+    }
+
+
+def _cluster(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    reached = identity(name, request.seed, where)
+    issuer = f"https://oidc.eks.{where}.amazonaws.com/id/{request.hex('cluster', 32).upper()}"
+    network = request.inputs.get("kubernetesNetworkConfig")
+    family = {"ipFamily": "ipv4", "serviceIpv4Cidr": "10.100.0.0/16"}
+    vpc = request.inputs.get("vpcConfig")
+    return name, {
+        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:cluster/{name}",
+        "endpoint": reached.server,
+        "certificateAuthority": {"data": reached.certificate},
+        "identities": [{"oidcs": [{"issuer": issuer}]}],
+        "createdAt": request.created,
+        "status": "ACTIVE",
+        "platformVersion": "eks.1",
+        "version": request.text("version") or "1.33",
+        "kubernetesNetworkConfig": {**family, **(network if isinstance(network, Mapping) else {})},
+        "vpcConfig": {
+            "endpointPrivateAccess": False,
+            "endpointPublicAccess": True,
+            "publicAccessCidrs": ["0.0.0.0/0"],
+            "clusterSecurityGroupId": f"sg-{request.hex('cluster-sg', 17)}",
+            "vpcId": f"vpc-{request.hex('vpc', 17)}",
+            **(vpc if isinstance(vpc, Mapping) else {}),
+        },
+    }
+
+
+def identity(cluster_id: str, seed: str, where: str) -> ClusterIdentity:
+    """Return how an emulated EKS cluster is reached: the form EKS gives its endpoints, drawn from the seed."""
+    server = f"https://{digits(cluster_id, seed)[:32].upper()}.gr7.{where}.eks.amazonaws.com"
+    return ClusterIdentity(server, certificate_authority(cluster_id, seed))
+
+
+def server(outputs: Mapping[str, Any]) -> str:
+    """Return a recorded cluster's URL."""
+    return str(outputs["endpoint"])
+
+
+def _node_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    cluster, name = request.text("clusterName"), request.text("nodeGroupName")
+    return f"{cluster}:{name}", {
+        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:nodegroup/{cluster}/{name}/{request.uuid('arn')}",
+        "status": "ACTIVE",
+        "version": request.text("version") or "1.33",
+        "amiType": request.text("amiType") or "AL2023_x86_64_STANDARD",
+        "capacityType": request.text("capacityType") or "ON_DEMAND",
+        "diskSize": request.inputs.get("diskSize", 20),
+        "instanceTypes": request.inputs.get("instanceTypes", ["t3.medium"]),
+    }
+
+
+def _addon(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    cluster, name = request.text("clusterName"), request.text("addonName")
+    return f"{cluster}:{name}", {
+        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:addon/{cluster}/{name}/{request.uuid('arn')}",
+        "addonVersion": request.text("addonVersion") or "v1.0.0-eksbuild.1",
+        "createdAt": request.created,
+        "modifiedAt": request.created,
+    }
+
+
+def _key(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    key = request.uuid("key")
+    return key, {
+        "arn": f"arn:aws:kms:{where}:{ACCOUNT}:key/{key}",
+        "keyId": key,
+        "rotationPeriodInDays": request.inputs.get("rotationPeriodInDays", 365),
+        "policy": request.text("policy") or _default_key_policy(),
+        "multiRegion": bool(request.inputs.get("multiRegion")),
+    }
+
+
+def _default_key_policy() -> str:
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    statement = {"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {"AWS": root}}
+    return json.dumps(
+        {
+            "Id": "key-default-1",
+            "Statement": [{**statement, "Action": "kms:*", "Resource": "*"}],
+            "Version": "2012-10-17",
+        }
+    )
+
+
+def _alias(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    key = request.text("targetKeyId").rpartition("/")[2]
+    return name, {
+        "arn": f"arn:aws:kms:{where}:{ACCOUNT}:{name}",
+        "targetKeyArn": f"arn:aws:kms:{where}:{ACCOUNT}:key/{key}",
+    }
+
+
+def _role(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name, path = request.text("name"), request.text("path") or "/"
+    return name, {
+        "arn": f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
+        "createDate": request.created,
+        "uniqueId": f"AROA{request.hex('unique', 17).upper()}",
+        "maxSessionDuration": request.inputs.get("maxSessionDuration", 3600),
+    }
+
+
+def _policy(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy{request.text('path') or '/'}{request.text('name')}"
+    return arn, {"arn": arn, "policyId": f"ANPA{request.hex('unique', 17).upper()}"}
+
+
+def _attachment(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    return f"{request.text('role')}/{request.text('policyArn')}", {}
+
+
+def _role_policy(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    return f"{request.text('role')}:{request.text('name')}", {}
+
+
+def _log_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    return name, {"arn": f"arn:aws:logs:{where}:{ACCOUNT}:log-group:{name}"}
+
+
+def _oidc_provider(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{request.text('url').removeprefix('https://')}"
+    return arn, {"arn": arn}
+
+
+def _access_entry(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    cluster, principal = request.text("clusterName"), request.text("principalArn")
+    kind, _, name = principal.rpartition(":")[2].partition("/")
+    return f"{cluster}:{principal}", {
+        "accessEntryArn": f"arn:aws:eks:{where}:{ACCOUNT}:access-entry/{cluster}/{kind}/{ACCOUNT}/{name}/{request.uuid('arn')}",
+        "createdAt": request.created,
+        "modifiedAt": request.created,
+        "userName": request.text("userName") or principal,
+    }
+
+
+RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]] = {
+    "aws:s3/bucket:Bucket": _bucket,
+    "aws:ecr/repository:Repository": _repository,
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda r, _: (r.text("repository"), {"registryId": ACCOUNT}),
+    "aws:eks/cluster:Cluster": _cluster,
+    "aws:eks/nodeGroup:NodeGroup": _node_group,
+    "aws:eks/addon:Addon": _addon,
+    "aws:eks/accessEntry:AccessEntry": _access_entry,
+    "aws:kms/key:Key": _key,
+    "aws:kms/alias:Alias": _alias,
+    "aws:iam/role:Role": _role,
+    "aws:iam/policy:Policy": _policy,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attachment,
+    "aws:iam/rolePolicy:RolePolicy": _role_policy,
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _oidc_provider,
+    "aws:cloudwatch/logGroup:LogGroup": _log_group,
+}
+
+
+def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]) -> dict[str, Any]:
+    """Answer a function; `find(token, id)` gives a recorded resource's outputs.
+
+    Raises:
+        RefusedError: the function is not emulated.
+    """
+    where = str(arguments.get("region") or place.region)
+    if token == "aws:index/getCallerIdentity:getCallerIdentity":
+        return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
+    if token == "aws:index/getRegion:getRegion":
+        return {
+            "id": where,
+            "name": where,
+            "region": where,
+            "description": where,
+            "endpoint": f"ec2.{where}.amazonaws.com",
+        }
+    if token == "aws:index/getPartition:getPartition":
+        return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+    if token == "aws:index/getAvailabilityZones:getAvailabilityZones":
+        names = [f"{where}{zone}" for zone in ZONES]
+        ids = [f"{where}-az{index}" for index in range(1, len(ZONES) + 1)]
+        return {"id": where, "names": names, "zoneIds": ids, "groupNames": [where], "region": where}
+    if token == "aws:iam/getPolicyDocument:getPolicyDocument":
+        document = _policy_document(arguments)
+        text = json.dumps(document, indent=2)
+        return {
+            **arguments,
+            "id": str(abs(hash(text))),
+            "json": text,
+            "minifiedJson": json.dumps(document, separators=(",", ":")),
+        }
+    if token == "aws:eks/getCluster:getCluster":
+        found = find("aws:eks/cluster:Cluster", str(arguments.get("name")))
+        if found is None:
+            raise RefusedError(f"reading EKS Cluster ({arguments.get('name')}): couldn't find resource")
+        return {**found, "id": arguments.get("name"), "certificateAuthorities": [found["certificateAuthority"]]}
+    raise RefusedError(f"{token} is not emulated; see docs/emulators.md for the functions that are")
+
+
+def _policy_document(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the JSON that `aws.iam.get_policy_document` writes: single values unwrapped, keys in IAM's case."""
+    statements = []
+    for given in arguments.get("statements") or []:
+        statement: dict[str, Any] = {"Effect": given.get("effect") or "Allow"}
+        if given.get("sid"):
+            statement["Sid"] = given["sid"]
+        for key, name in (
+            ("actions", "Action"),
+            ("notActions", "NotAction"),
+            ("resources", "Resource"),
+            ("notResources", "NotResource"),
+        ):
+            if given.get(key):
+                statement[name] = _single(given[key])
+        for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+            if given.get(key):
+                everyone = any(item["type"] == "*" for item in given[key])
+                statement[name] = (
+                    "*" if everyone else {item["type"]: _single(item["identifiers"]) for item in given[key]}
+                )
+        for condition in given.get("conditions") or []:
+            tests = statement.setdefault("Condition", {})
+            tests.setdefault(condition["test"], {})[condition["variable"]] = _single(condition["values"])
+        statements.append(statement)
+    return {"Version": arguments.get("version") or "2012-10-17", "Statement": statements}
+
+
+def _single(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values

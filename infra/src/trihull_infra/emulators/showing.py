@@ -1,0 +1,26 @@
+"""The status of the emulators as a person reads it."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def status(found: dict[str, Any]) -> None:
+    """Print what `GET /status` answered."""
+    console = Console(soft_wrap=True)
+    console.print(f"emulators: pid {found['pid']}, epoch {found['epoch']}, {found['home']}", highlight=False)
+    if endpoint := found.get("moto"):
+        console.print(f"AWS by moto: {endpoint}", highlight=False)
+    sites = Table("site", "cluster", "pod", "pid", "ready", "app", title="sites", title_justify="left")
+    for name, site in found["sites"].items():
+        for pod in site["pods"] or [{}]:
+            values = [str(pod.get(key, "")) for key in ("name", "pid", "ready", "app")]
+            sites.add_row(name, site["cluster"], *values)
+    console.print(sites)
+    resources = Table("package", "type", "resources", "emulation", title="resources", title_justify="left")
+    capabilities = found.get("capabilities", {})
+    for package, types in found["resources"].items():
+        for token, number in types.items():
+            resources.add_row(package, token, str(number), capabilities.get(token, "recorded"))
+    console.print(resources)

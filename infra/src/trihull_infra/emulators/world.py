@@ -1,0 +1,80 @@
+"""What the daemon owns: the remembered resources, the sites' clusters, moto, and the providers over them."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from trihull_infra.emulators.home import Home
+from trihull_infra.emulators.plugins.provider import Provider
+from trihull_infra.emulators.plugins.recorded import Handler, Locks, RecordedProvider
+from trihull_infra.emulators.sites import Sites
+from trihull_infra.emulators.store import Store
+from trihull_infra.errors import EmulatorError
+
+LOG = logging.getLogger(__name__)
+
+
+class World:
+    """All emulated state of one home, for the one daemon that runs it."""
+
+    def __init__(self, home: Home) -> None:
+        """Open the state; nothing runs until `restore`."""
+        self.home = home
+        self.store = Store(home.database)
+        self.sites = Sites(home.clusters)
+        self._locks = Locks()
+        self._delays: dict[str, float] = {}
+
+    def provider(self, package: str) -> Provider:
+        """Return a fresh, unconfigured provider instance.
+
+        Raises:
+            EmulatorError: the package is not emulated.
+        """
+        if package in ("aws", "gcp", "azure-native"):
+            return RecordedProvider(package, self)
+        raise EmulatorError(f"package {package!r} is not emulated")
+
+    def handler(self, token: str) -> Handler | None:
+        """Return what carries a type out for real; None when it is recorded only."""
+        return None
+
+    def holding(self, package: str, token: str, resource_id: str) -> threading.RLock:
+        """Return the lock of one resource."""
+        return self._locks.of(package, token, resource_id)
+
+    def set_delays(self, delays: Mapping[str, float]) -> None:
+        """Make every operation of a kind take longer: {"create_s": 0.2}; for benchmarks."""
+        self._delays = dict(delays)
+
+    def delay(self, operation: str) -> None:
+        """Wait as `set_delays` asked."""
+        if seconds := self._delays.get(f"{operation}_s", 0.0):
+            time.sleep(seconds)
+
+    def restore(self) -> None:
+        """Bring back what a restart ended: the clusters' processes, and moto's resources."""
+        self.sites.restore(self.store.all())
+
+    def describe_sites(self) -> dict[str, Any]:
+        """Return the sites: name -> cluster, server and pods."""
+        return {
+            site.name: {
+                "cluster": site.resource_id.rpartition("/")[2],
+                "server": site.server,
+                "pods": [dataclasses.asdict(pod) for pod in site.cluster.pods()],
+            }
+            for site in self.sites.all()
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Return what else the status shows."""
+        return {}
+
+    def close(self) -> None:
+        """End everything that runs; what is remembered stays on disk."""
+        self.sites.close_all()
+        self.store.close()
