@@ -1,0 +1,1 @@
+"""Local clusters: real processes on 127.0.0.1."""
