@@ -1,0 +1,13 @@
+"""Deploys an environment: many stacks side by side, each in a process of its own.
+
+command.py     the commands of the command line
+flow.py        up, preview, refresh, destroy, fleet: which stacks in which order, and the documents between them
+releasing.py   what each site shall serve: `<env>.releases.json`
+publishing.py  copies images to the sites' registries
+context.py     one environment of one stacks folder: its files, its engine, its process environment
+stacks.py      Task and Result: what a child process is asked and what it answers
+children.py    starts the processes, reads what they report, stops them
+child.py       the process of one stack: the only module here that imports pulumi
+locks.py       whose lock a stack's state has; pending.py what was cut off in the middle
+display.py     progress: a table on a terminal, lines elsewhere
+"""
