@@ -48,11 +48,7 @@ class Sites:
         cloud = CLOUDS[resource.package]
         server = str(cloud.server(resource.outputs))
         name = resource.id.rpartition("/")[2]
-        try:
-            local_cluster = importlib.import_module("trihull_infra.emulators.cluster").LocalCluster
-        except (ImportError, AttributeError) as e:
-            LOG.error("TEMPORARY: no LocalCluster: %s", e)
-            return
+        local_cluster = importlib.import_module("trihull_infra.emulators.cluster").LocalCluster
         with self._lock:
             if server_key(server) in self._sites:
                 return

@@ -10,6 +10,7 @@ from typing import Any
 from trihull_infra.emulators.home import Home
 from trihull_infra.emulators.plugins.provider import Provider
 from trihull_infra.emulators.plugins.recorded import Handler, Locks, RecordedProvider
+from trihull_infra.emulators.plugins.tls import TlsProvider
 from trihull_infra.emulators.sites import Sites
 from trihull_infra.emulators.store import Store
 from trihull_infra.errors import EmulatorError
@@ -36,6 +37,8 @@ class World:
         """
         if package in ("aws", "gcp", "azure-native"):
             return RecordedProvider(package, self)
+        if package == "tls":
+            return TlsProvider()
         raise EmulatorError(f"package {package!r} is not emulated")
 
     def handler(self, token: str) -> Handler | None:
