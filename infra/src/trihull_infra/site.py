@@ -36,8 +36,7 @@ def run() -> None:
         "residency": site.spec.residency,
         "cluster_name": cluster.name,
         "kubernetes_version": site.environment.kubernetes_version,
-        # Whoever has the kubeconfig starts workloads, so it waits for the nodes to be there.
-        "kubeconfig": pulumi.Output.secret(pulumi.Output.all(cluster.kubeconfig, pools.component.urn).apply(_first)),
+        "kubeconfig": cluster.kubeconfig,
         "registry": registry.address,
         "bucket": bucket.address,
         "identities": {purpose: dict(needs) for purpose, needs in identity.service_accounts.items()},
@@ -60,7 +59,3 @@ def run() -> None:
     }
     for name, value in exports.items():
         pulumi.export(name, value)
-
-
-def _first(values: list[str]) -> str:
-    return values[0]

@@ -138,11 +138,12 @@ class Cluster(pulumi.ComponentResource):
 def cluster(site: Site, network: provider.Network, opts: pulumi.ResourceOptions) -> provider.Cluster:
     """Make the cluster: logged, its API server restricted, its administrators named, without nodes of ours."""
     made = Cluster("cluster", site, network, opts)
-    rendered = pulumi.Output.all(made.cluster.endpoint, made.cluster.certificate_authority).apply(
+    authority = made.cluster.certificate_authority.apply(lambda known: known.data or "")
+    rendered = pulumi.Output.all(made.cluster.endpoint, authority).apply(
         lambda known: kubeconfig.render(
             site.name(),
             known[0],
-            known[1].data or "",
+            known[1],
             "aws",
             ["eks", "get-token", "--region", site.spec.region, "--cluster-name", site.name(), "--output", "json"],
         )

@@ -85,11 +85,12 @@ class Cluster(pulumi.ComponentResource):
 def cluster(site: Site, network: provider.Network, opts: pulumi.ResourceOptions) -> provider.Cluster:
     """Make the cluster: logged, its API server restricted, its administrators named, without nodes of ours."""
     made = Cluster("cluster", site, network, opts)
-    rendered = pulumi.Output.all(made.cluster.endpoint, made.cluster.master_auth).apply(
+    authority = made.cluster.master_auth.apply(lambda known: known.cluster_ca_certificate or "")
+    rendered = pulumi.Output.all(made.cluster.endpoint, authority).apply(
         lambda known: kubeconfig.render(
             site.name(),
             known[0] if known[0].startswith("https://") else f"https://{known[0]}",
-            known[1].cluster_ca_certificate or "",
+            known[1],
             "gke-gcloud-auth-plugin",
             [],
         )
