@@ -54,6 +54,7 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
         scratch = Path(scratch_name)
         with progress.step("train", f"{wanted.train.script} in an environment of its own") as note:
             trained = train.run(wanted, model, scratch)
+            note.text = trained.said
         with progress.step("convert", f"{wanted.artifact} to ONNX") as note:
             graph = convert.run(wanted, trained, scratch)
             note.text = f"{graph.stat().st_size / 1000:.1f} kB"
@@ -66,7 +67,7 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
             evaluation = evaluate.run(wanted, trained, answers, scratch)
             note.text = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
         with progress.step("layers", "base, dependencies, runtime, model") as note:
-            below = layers.environment(_base(options.base or wanted.base, architecture, options), "server")
+            below = layers.environment(_base(options, wanted.base, model, architecture), "server")
             packed = layers.model_layer(wanted, graph, below, scratch)
             all_layers = (*below.layers, packed.layer)
             note.text = _sizes(all_layers)
@@ -92,7 +93,7 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
     architecture = host_platform().partition("/")[2]
     with output.replacing(target) as partial:
         with progress.step("layers", "base, dependencies, runtime") as note:
-            environment = layers.environment(_base(options.base, architecture, options), "router")
+            environment = layers.environment(_base(options, None, target, architecture), "router")
             note.text = _sizes(environment.layers)
         with progress.step("index", "OCI image layout") as note:
             labels = {"org.opencontainers.image.title": "trihull-router"}
@@ -110,9 +111,11 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
     return RouterImage(digest, (f"linux/{architecture}",))
 
 
-def _base(reference: str | None, architecture: str, options: Options) -> Base:
-    if reference is not None:
-        return given.given_base(reference, architecture)
+def _base(options: Options, wanted: str | None, model: Path, architecture: str) -> Base:
+    if options.base is not None:
+        return given.given_base(options.base, architecture, Path())
+    if wanted is not None:
+        return given.given_base(wanted, architecture, model)
     return debian.debian_base(architecture, refresh=options.refresh_base)
 
 

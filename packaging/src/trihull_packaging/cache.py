@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trihull_packaging.errors import ToolError
 from trihull_runtime.paths import cache_home
 
 
@@ -59,8 +60,12 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that stands for `path`; the system frees it when this process ends, however it ends."""
     locks = cache_home() / "packaging" / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(locks / key(str(path.absolute())), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(locks / key(str(path.absolute())), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        problem = f"the cache {cache_home()} cannot be written to: {error.strerror or error}"
+        raise ToolError(f"{problem}; set TRIHULL_CACHE to another folder") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -1,5 +1,9 @@
 """`trihull package`: a model goes in, a checked image comes out."""
 
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,27 +35,37 @@ def command(
     if router == (model_dir is not None):
         raise click.UsageError("give either a model's folder or --router")
     import json
-    import signal
-    import sys
 
     from trihull_packaging import builder, spec
+    from trihull_packaging.errors import ToolError
     from trihull_packaging.progress import Progress
 
-    # As Ctrl-C: what was started is ended and what was half written is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     options, progress = builder.Options(base, refresh_base), Progress()
-    if model_dir is None:
-        target = output or Path("build/releases/router")
-        image = builder.package_router(target, options, progress)
-        facts = router_facts(image, target, progress.seconds)
-        click.echo(json.dumps(facts, indent=2) if as_json else f"{target}: router, image {image.index_digest}")
-        return
-    target = output or Path("build/releases") / spec.load(model_dir).name
-    release = builder.package_model(model_dir, target, options, progress)
-    if as_json:
-        click.echo(json.dumps(release_facts(release, target, progress.seconds), indent=2))
-    else:
-        click.echo(f"{target}: {release.model.name} {release.model.version}, release {release.release_digest}")
+    try:
+        with _ended_by_sigterm():
+            if model_dir is None:
+                target = output or Path("build/releases/router")
+                image = builder.package_router(target, options, progress)
+                facts = router_facts(image, target, progress.seconds)
+                line = f"{target}: router, image {image.index_digest}"
+            else:
+                target = output or Path("build/releases") / spec.load(model_dir).name
+                release = builder.package_model(model_dir, target, options, progress)
+                facts = release_facts(release, target, progress.seconds)
+                line = f"{target}: {release.model.name} {release.model.version}, release {release.release_digest}"
+    except OSError as error:  # a full disk, a folder without rights: what was there before is still there
+        raise ToolError(f"{error.filename or 'packaging'}: {error.strerror or error}; nothing was released") from error
+    click.echo(json.dumps(facts, indent=2) if as_json else line)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Make SIGTERM end the build as Ctrl-C does: what was started is ended, what was half written is removed."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def release_facts(release: "Release", target: Path, seconds: dict[str, float]) -> dict[str, object]:

@@ -86,7 +86,12 @@ def python_environment(requirements: Path) -> Path:
             cwd=folder,
         )  # fmt: skip
 
-    return cache.made_once("environments", name, make) / "venv" / "bin" / "python"
+    folder = cache.made_once("environments", name, make)
+    if not (folder / "venv" / "bin" / "python").exists():  # the Python it was made from has been removed
+        with cache.locked(folder):
+            cache.remove(folder)
+        folder = cache.made_once("environments", name, make)
+    return folder / "venv" / "bin" / "python"
 
 
 def install_target(requirements: Path, target: Path, python_version: str, architecture: str) -> None:

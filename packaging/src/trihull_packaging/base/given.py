@@ -15,8 +15,13 @@ from trihull_runtime.contract.codec import DIGEST
 REFERENCE = rf"oci-layout://(?P<path>.+)@(?P<digest>{DIGEST})"
 
 
-def given_base(reference: str, architecture: str) -> Base:
+def given_base(reference: str, architecture: str, relative_to: Path) -> Base:
     """Return the base that `oci-layout://PATH@sha256:...` names.
+
+    Args:
+        reference: the layout's path may be relative.
+        architecture: `amd64` or `arm64`.
+        relative_to: to which folder.
 
     Raises:
         SpecError: not such a reference.
@@ -26,7 +31,7 @@ def given_base(reference: str, architecture: str) -> Base:
     match = re.fullmatch(REFERENCE, reference)
     if match is None:
         raise SpecError(f"base: {reference!r} is not a reference; expected oci-layout://PATH@sha256:<64 hex digits>")
-    layout = Path(match["path"]).expanduser().absolute()
+    layout = relative_to.absolute() / Path(match["path"]).expanduser()
     image = platform_image(layout, match["digest"], f"linux/{architecture}")
     diff_ids = image.config["rootfs"]["diff_ids"]
 

@@ -75,6 +75,12 @@ def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) ->
     _write(root / "etc/passwd", USERS)
     _write(root / "etc/group", GROUPS)
     _write(root / "etc/nsswitch.conf", NSSWITCH)
+    for name, target in (
+        ("cert.pem", "ca-certificates.crt"),
+        ("certs", ""),
+    ):  # where OpenSSL looks; `openssl` links them
+        (root / "usr/lib/ssl").mkdir(parents=True, exist_ok=True)
+        (root / "usr/lib/ssl" / name).symlink_to(f"/etc/ssl/certs/{target}".rstrip("/"))
     bundle = sorted((root / "usr/share/ca-certificates/mozilla").glob("*.crt"))
     _write(root / "etc/ssl/certs/ca-certificates.crt", "".join(path.read_text(encoding="ascii") for path in bundle))
     for package in packages:

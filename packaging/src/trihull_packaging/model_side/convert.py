@@ -6,6 +6,7 @@ differ each time; `zipmap` turns the probabilities into a list of dictionaries; 
 
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import skl2onnx  # type: ignore[import-not-found]  # only in the model's environment
@@ -19,10 +20,13 @@ OPSETS = {"": 18, "ai.onnx.ml": 3}  # fixed, so that a newer converter does not 
 def main(job: dict[str, str | list[int]]) -> None:
     """Convert one model; `job` as the module says."""
     artifact = Path(str(job["artifact"]))
-    unknown = sorted(set(skops.io.get_untrusted_types(file=artifact)) - set(TRUSTED))
-    if unknown:
-        sys.exit(refusal(f"{artifact.name} holds types that are not trusted: {', '.join(unknown)}"))
-    model = skops.io.load(artifact, trusted=TRUSTED)
+    try:
+        unknown = sorted(set(skops.io.get_untrusted_types(file=artifact)) - set(TRUSTED))
+        if unknown:
+            sys.exit(refusal(f"{artifact.name} holds types that are not trusted: {', '.join(unknown)}"))
+        model = skops.io.load(artifact, trusted=TRUSTED)
+    except (OSError, zipfile.BadZipFile, LookupError, TypeError, ValueError, AttributeError, ImportError) as error:
+        sys.exit(refusal(f"{artifact.name} is no intact skops file: {type(error).__name__}: {error}"))
     if not hasattr(model, "predict_proba"):
         sys.exit(refusal(f"{artifact.name} holds a {type(model).__name__}, which gives no probabilities"))
     shape = [None if size == -1 else size for size in job["shape"]]

@@ -98,12 +98,12 @@ def runtime_files(source: Path) -> dict[str, Path]:
 
 
 def clean(target: Path) -> None:
-    """Remove what an installer leaves beside the packages: scripts that name this machine's Python, and its records."""
+    """Remove what an image does not need: the installer's scripts and records, and the packages' own tests."""
     cache.remove(target / "bin")
     for path in sorted(target.rglob("*")):
         if path.name in INSTALLER_FILES and (path.parent == target or path.parent.name.endswith(".dist-info")):
             path.unlink()
-        elif path.name == "__pycache__" and path.is_dir():
+        elif path.name in ("__pycache__", "tests") and path.is_dir():
             cache.remove(path)
 
 

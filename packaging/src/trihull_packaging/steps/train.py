@@ -13,11 +13,12 @@ SPLIT: Final = "test_split.npz"
 
 @dataclass(frozen=True)
 class Trained:
-    """The environment's Python, the model's file, and the test split's file (arrays `rows` and `targets`)."""
+    """The environment's Python, the files of model and test split (arrays `rows`, `targets`), the last printed line."""
 
     python: Path
     artifact: Path
     split: Path
+    said: str
 
 
 def run(spec: ModelSpec, model: Path, folder: Path) -> Trained:
@@ -28,8 +29,8 @@ def run(spec: ModelSpec, model: Path, folder: Path) -> Trained:
         ToolError: the environment cannot be made, or training took too long.
     """
     python = resolver.python_environment(model / spec.requirements)
-    workshop.run_training(python, model / spec.train.script, folder, spec.train.time_limit_s)
+    printed = workshop.run_training(python, model / spec.train.script, folder, spec.train.time_limit_s)
     for name in (spec.artifact, SPLIT):
         if not (folder / name).is_file():
             raise StepError(f"{spec.train.script} ended well but left no {name} in the folder that it was given")
-    return Trained(python, folder / spec.artifact, folder / SPLIT)
+    return Trained(python, folder / spec.artifact, folder / SPLIT, (printed.strip().splitlines() or [""])[-1])
