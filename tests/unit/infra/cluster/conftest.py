@@ -25,7 +25,7 @@ class HostRunner:
     def plan(self, container: Container) -> Plan:
         if container.image.startswith("missing"):
             raise ImageError(f"Image {container.image}: there is no such image.")
-        places = {bind.target: str(bind.source) for bind in container.binds}
+        places = {bind.target: str(bind.source) for bind in container.binds if bind.target != "/tmp"}
         env = {name: _moved(value, places) for name, value in container.environment.items()}
         return Plan((sys.executable, "-I", "-S", str(PROGRAM)), env, "/")
 

@@ -1,7 +1,7 @@
 """What the pods of these tests run: a small HTTP server whose behaviour its environment says. Standard library only.
 
-GET / answers {"version", "pod", "config", "environment"}; GET /ready 200, or 503 while the file READY_FILE is missing; GET /live 200, or
-500 once the file SICK_FILE is there.
+GET / answers {"version", "pod", "config", "environment"}; GET /ready 200, or 503 while the file READY_FILE is missing;
+GET /live 200, or 500 once the file SICK_FILE is there.
 """
 
 import http.server

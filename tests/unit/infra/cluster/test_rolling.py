@@ -61,7 +61,7 @@ def test_a_template_with_a_bad_image_leaves_the_old_pods_serving_and_says_why(cl
     cluster.wait_ready("Deployment", "trihull", "web", 30)
     cluster.wait_ready("Service", "trihull", "web", 30)
     cluster.apply(deployment(replicas=2, image="missing:2", env={"VERSION": "2"}))
-    with pytest.raises(ClusterError, match="ImagePullBackOff.*missing:2"):
+    with pytest.raises(ClusterError, match=r"ImagePullBackOff.*missing:2"):
         cluster.wait_ready("Deployment", "trihull", "web", 30)
     assert sum(pod.ready for pod in cluster.pods()) == 2
     assert ask(port)["version"] == "1"
@@ -72,7 +72,7 @@ def test_a_template_with_a_bad_image_leaves_the_old_pods_serving_and_says_why(cl
 
 def test_a_container_that_ends_is_restarted_later_and_later_and_its_log_is_quoted(cluster: LocalCluster) -> None:
     cluster.apply(deployment(env={"FAIL": "no model"}))
-    with pytest.raises(ClusterError, match="exited with code 7.*this is why: no model"):
+    with pytest.raises(ClusterError, match=r"exited with code 7.*this is why: no model"):
         cluster.wait_ready("Deployment", "trihull", "web", 30)
     pod = eventually(lambda: [p for p in cluster.pods() if p.phase == "CrashLoopBackOff"], "it waits")[0]
     assert pod.restarts >= 3

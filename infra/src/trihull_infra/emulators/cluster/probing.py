@@ -82,12 +82,12 @@ async def watch(probe: Probe, port: int, gate: Gate, *, healthy: bool, report: C
         probe: what to ask.
         port: the pod's port on this machine.
         gate: in an outage nothing is asked, and what was being asked does not count.
-        healthy: what it is taken for at first (readiness: not; liveness: yes).
+        healthy: what it is taken for at first (readiness: not; liveness: yes, and it is first asked after one period).
         report: called in the loop.
     """
-    await asyncio.sleep(probe.initial_delay_s)
+    await asyncio.sleep(probe.initial_delay_s + (probe.period_s if healthy else 0))
     good = bad = 0
-    problem = ""
+    pause = probe.period_s if healthy else min(FIRST_S, probe.period_s)
     while True:
         problem = await asked(probe, port, gate)
         good, bad = (0, bad + 1) if problem else (good + 1, 0)
@@ -97,7 +97,9 @@ async def watch(probe: Probe, port: int, gate: Gate, *, healthy: bool, report: C
         elif problem and (bad >= probe.failure_threshold or not healthy):
             healthy = False
             report(problem)
-        await asyncio.sleep(probe.period_s if healthy or good else min(FIRST_S, probe.period_s))
+        if not problem:
+            pause = probe.period_s
+        await asyncio.sleep(pause)
 
 
 async def asked(probe: Probe, port: int, gate: Gate) -> str:
