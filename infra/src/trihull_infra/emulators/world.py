@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from trihull_infra.emulators.home import Home
+from trihull_infra.emulators.cluster.objects import is_namespaced
+from trihull_infra.emulators.plugins.kubernetes import KubernetesProvider
 from trihull_infra.emulators.plugins.provider import Provider
 from trihull_infra.emulators.plugins.recorded import Handler, Locks, RecordedProvider
 from trihull_infra.emulators.plugins.tls import TlsProvider
@@ -39,6 +41,8 @@ class World:
             return RecordedProvider(package, self)
         if package == "tls":
             return TlsProvider()
+        if package == "kubernetes":
+            return KubernetesProvider(lambda url: self.sites.by_server(url).cluster, is_namespaced, self.delay)
         raise EmulatorError(f"package {package!r} is not emulated")
 
     def handler(self, token: str) -> Handler | None:

@@ -19,7 +19,7 @@ from trihull_infra.emulators.recorder.packages import Package, package
 from trihull_infra.errors import EmulatorError
 from trihull_runtime.contract.codec import write_file
 
-FORMAT = 4  # of the files on disk: another number reads the SDK again
+FORMAT = 5  # of the files on disk: another number reads the SDK again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ def facts(token: str) -> Facts:
     path = sdk.file(token)
     if path is None:
         raise EmulatorError(f"{token} is not a type of {sdk.module} {sdk.version}")
-    found = _Reader(path).read(token, sdk.types[token][1])
+    found = _Reader(path, sdk.folder).read(token, sdk.types[token][1])
     write_file(stored, json.dumps(_encode(found)).encode())
     return found
 
@@ -126,8 +126,9 @@ def _decode(value: dict[str, Any]) -> Facts:
 class _Reader:
     """Reads one type's file and, from its module's `_inputs.py`, `outputs.py` and `_enums.py`, the parts it names."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path, self._root = path, root
+        self._folder = path.parent  # whose classes plain names mean: changes while another module's class is read
         self._objects: dict[str, dict[str, Property]] = {}
         self._enums: dict[str, tuple[str, ...]] = {}
 
@@ -191,31 +192,37 @@ class _Reader:
         return (distinct[0] if len(distinct) == 1 else ANY), False
 
     def _named(self, text: str, side: str) -> Type:
-        name = text.rpartition(".")[2]
-        if text.count(".") > (1 if text.startswith("outputs.") else 0):
-            return ANY  # a type of another module: SDKs do this for a handful of deep properties
-        if self._load_enum(name):
-            return Type("enum", name=name)
-        return Type("object", name=name) if self._load_object(name, side) else ANY
+        """Resolve a quoted name: a class of this module, or `_core.v1.PodSpecArgs` of another."""
+        *dotted, name = text.replace("outputs.", "").split(".")
+        before = self._folder
+        if dotted:
+            self._folder = self._root.joinpath(dotted[0].lstrip("_"), *dotted[1:])
+        try:
+            if self._load_enum(name):
+                return Type("enum", name=name)
+            key = f"{self._folder.relative_to(self._root).as_posix()}:{name}"
+            return Type("object", name=key) if self._load_object(key, name, side) else ANY
+        finally:
+            self._folder = before
 
     def _load_enum(self, name: str) -> bool:
         if name not in self._enums:
-            node = _class(_text(self._path.parent / "_enums.py"), name)
+            node = _class(_text(self._folder / "_enums.py"), name)
             if node is None:
                 return False
             values = [item.value for item in node.body if isinstance(item, ast.Assign)]
             self._enums[name] = tuple(str(value.value) for value in values if isinstance(value, ast.Constant))
         return True
 
-    def _load_object(self, name: str, side: str) -> bool:
-        if name in self._objects:
+    def _load_object(self, key: str, name: str, side: str) -> bool:
+        if key in self._objects:
             return True
-        node = _class(_text(self._path.parent / ("_inputs.py" if side == "inputs" else "outputs.py")), name)
+        node = _class(_text(self._folder / ("_inputs.py" if side == "inputs" else "outputs.py")), name)
         if node is None:
             return False
-        self._objects[name] = {}  # first, so that a type that holds itself ends
+        self._objects[key] = {}  # first, so that a type that holds itself ends
         required = _required(node)
-        self._objects[name].update(
+        self._objects[key].update(
             {
                 wire: Property(wire, kind, python in required and not optional)
                 for python, wire, kind, optional in self._named_getters(node, side)
