@@ -1,0 +1,143 @@
+"""One drill from beginning to end: check the way in, load, break, put back, wait for the last answer."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trihull_infra.drill.faults import FaultKind, Faults, Outage, ending_on_sigterm
+from trihull_infra.drill.load import SITE_HEADER, Load, Question, judge, questions
+from trihull_infra.drill.plan import Plan
+from trihull_infra.drill.samples import OutageTimes, Outcome, Sample
+from trihull_infra.drill.wire import Address, Pool, WireError
+from trihull_infra.errors import DrillError
+from trihull_runtime.errors import UnavailableError
+from trihull_runtime.predict.split import Split
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded: every sample, when the fault stood, and how late the load itself ever was (seconds)."""
+
+    samples: tuple[Sample, ...]
+    outage: OutageTimes
+    late_s: float
+
+
+def rehearse(
+    plan: Plan,
+    entry: str,
+    split: Split,
+    faults: Faults,
+    site: str,
+    kind: FaultKind,
+    progress: Callable[[float, str, Sample], None],
+) -> Recording:
+    """Run a drill. Call it in the main thread: Ctrl-C and SIGTERM end it, and the site is put back in any case.
+
+    Args:
+        plan: rates and durations.
+        entry: address of a router outside the site that is broken.
+        split: rows with the bare model's answers.
+        faults: what breaks and heals.
+        site: the site to break.
+        kind: how.
+        progress: called with every sample: seconds since the start, the phase's name, the sample.
+
+    Raises:
+        UnavailableError, DrillError: the entry does not answer, or not as it should, before anything was broken.
+        TrihullError: whatever `faults` raises.
+    """
+    address = Address.parse(entry)
+    asked = questions(address, split)
+    with ending_on_sigterm(), Outage(faults, site, kind) as outage, asyncio.Runner() as runner:
+        return runner.run(_rehearse(plan, address, asked, outage, progress))
+
+
+async def _rehearse(
+    plan: Plan,
+    address: Address,
+    asked: list[Question],
+    outage: Outage,
+    progress: Callable[[float, str, Sample], None],
+) -> Recording:
+    pool = Pool(address)
+    phase = "before"
+
+    def on_sample(sample: Sample) -> None:
+        progress(load.now_s(), phase, sample)
+
+    load = Load(pool, asked, plan, on_sample)
+    try:
+        await check_entry(pool, asked[0], plan.timeout_s)
+        load.begin()
+        sending = asyncio.create_task(load.run())
+        try:
+            await _until(load, plan.before_s)
+            asked_s = load.now_s()
+            phase = "outage"
+            await _in_thread(outage.begin)
+            broken_s = load.now_s()
+            await _until(load, plan.before_s + plan.outage_s)
+            healing_s = load.now_s()
+            phase = "after"
+            await _in_thread(outage.end)
+            healed_s = load.now_s()
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.wait([sending])
+    finally:
+        pool.close()
+    return Recording(tuple(load.samples), OutageTimes(asked_s, broken_s, healing_s, healed_s), load.late_s)
+
+
+async def _until(load: Load, when_s: float) -> None:
+    await asyncio.sleep(max(0.0, when_s - load.now_s()))
+
+
+async def _in_thread(call: Callable[[], None]) -> None:
+    """Run a call that waits, so that the load goes on beside it; an interruption does not wait for it.
+
+    The thread is ours and a daemon: asyncio's own would hold up Ctrl-C until the call returns.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result(None) if error is None else done.set_exception(error)
+
+    def work() -> None:
+        problem: BaseException | None = None
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  handed over to the waiting side, which raises it
+            problem = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, problem)
+
+    threading.Thread(target=work, name="fault", daemon=True).start()
+    await done
+
+
+async def check_entry(pool: Pool, question: Question, timeout_s: float) -> None:
+    """Ask one question before anything is broken.
+
+    Raises:
+        UnavailableError: nothing answers at the entry.
+        DrillError: it answers wrongly, or is no router of ours.
+    """
+    url = pool.address.url
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await pool.request(question.data)
+    except TimeoutError as error:
+        raise UnavailableError(f"the entry {url} does not answer within {timeout_s:g} s; is the router up?") from error
+    except WireError as error:
+        raise UnavailableError(f"the entry {url} does not answer: {error}; is the router up?") from error
+    outcome, reason = judge(question, response)
+    if outcome is not Outcome.RIGHT:
+        raise DrillError(f"the entry {url} is not fit for a drill: its answer is {outcome.value}: {reason}")
+    if SITE_HEADER not in response.headers:
+        raise DrillError(f"the entry {url} does not say which site answered ({SITE_HEADER}): it is no trihull router")

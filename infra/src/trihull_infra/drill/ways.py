@@ -1,0 +1,57 @@
+"""Where a drill enters and what it may break, read from the environment's deployed documents."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trihull_infra.errors import SpecError
+from trihull_runtime.contract import Fleet, SiteState
+from trihull_runtime.errors import UsageError
+
+ROUTERS_VERSION = 1
+
+
+def fleet_sites(stacks: Path, environment: str, site: str) -> list[str]:
+    """Return the fleet's sites that take requests.
+
+    Raises:
+        SpecError: there is no fleet (nothing is deployed).
+        ContractError: it cannot be read.
+        UsageError: `site` is not one of them, or the only one.
+    """
+    path = stacks / "environments" / f"{environment}.fleet.json"
+    if not path.is_file():
+        raise SpecError(f"{path} is not there: deploy the environment first (trihull up {environment})")
+    fleet = Fleet.read(path)
+    sites = [each.name for each in fleet.sites if each.state is SiteState.ACTIVE and each.endpoint is not None]
+    if site not in sites:
+        raise UsageError(f"{environment} has no active site {site!r}; choose with --site: {', '.join(sites) or 'none'}")
+    if len(sites) < 2:
+        raise UsageError(
+            f"{site} is the only site of {environment}: its outage is everyone's, there is nothing to drill"
+        )
+    return sites
+
+
+def find_entry(stacks: Path, environment: str, site: str) -> str:
+    """Return the address of a deployed router outside `site`: the first by name.
+
+    Raises:
+        SpecError: no router is deployed, the document cannot be read, or only `site` has a router.
+    """
+    path = stacks / "environments" / f"{environment}.routers.json"
+    try:
+        value: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SpecError(
+            f"{path}: cannot be read: {error.strerror or error}; run trihull up {environment}, or give --entry"
+        ) from error
+    except ValueError as error:
+        raise SpecError(f"{path}: is not valid JSON: {error}") from error
+    routers = value.get("routers") if isinstance(value, dict) and value.get("version") == ROUTERS_VERSION else None
+    if not isinstance(routers, dict) or not all(isinstance(url, str) for url in routers.values()):
+        raise SpecError(f"{path}: expected version {ROUTERS_VERSION} and routers, an object of site to address")
+    for name in sorted(routers):
+        if name != site:
+            return str(routers[name])
+    raise SpecError(f"{path}: names no router outside {site}; give one with --entry")
