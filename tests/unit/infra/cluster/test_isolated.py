@@ -24,7 +24,7 @@ read -r line < /etc/settings/key; echo "setting $line"
 (echo x > /etc/forbidden) 2>/dev/null || echo "root is read-only"
 (echo x > /etc/settings/new) 2>/dev/null || echo "settings are read-only"
 echo x > /tmp/file && echo x > /scratch/file && echo "tmp and scratch are writable"
-echo x > /dev/null && read -r -n 1 byte < /dev/zero; echo "devices work"
+(echo x > /dev/null) && [ -c /dev/zero ] && [ -c /dev/urandom ] && echo "devices work"
 [ -e "$OUTSIDE" ] || echo "the machine's files are not there"
 echo done
 exec /bin/sleep 300

@@ -20,7 +20,8 @@ from trihull_infra.emulators.cluster.images import Images
 from trihull_infra.emulators.cluster.isolated import IsolatedRunner
 from trihull_infra.emulators.cluster.objects import Object
 from trihull_infra.emulators.cluster.outages import Gate, OutageKind
-from trihull_infra.emulators.cluster.pods import Node, PodStatus
+from trihull_infra.emulators.cluster.pods import Node
+from trihull_infra.emulators.cluster.records import PodStatus
 from trihull_infra.emulators.cluster.runner import Runner
 from trihull_infra.emulators.cluster.store import Store
 from trihull_infra.emulators.cluster.virtual import VirtualRunner

@@ -15,12 +15,14 @@ from trihull_infra.emulators.cluster.balancers import Balancers
 from trihull_infra.emulators.cluster.errors import ClusterError
 from trihull_infra.emulators.cluster.objects import Object
 from trihull_infra.emulators.cluster.outages import OutageKind
-from trihull_infra.emulators.cluster.pods import Node, Pod, PodStatus, Record
+from trihull_infra.emulators.cluster.pods import Node, Pod
+from trihull_infra.emulators.cluster.records import PodStatus, Record
 from trihull_infra.emulators.cluster.services import Services, check_service
 from trihull_infra.emulators.cluster.spec import DeploymentSpec, read_deployment
 from trihull_infra.emulators.cluster.store import Key
 
 SUFFIX = "bcdfghjklmnpqrstvwxz2456789"  # as in names that Kubernetes makes up: no vowels, no look-alikes
+RETRY_S = 1.0
 CRASHES_ENOUGH = 3  # in a row, until waiting for a Deployment gives up
 
 _choice = random.SystemRandom()
@@ -38,7 +40,7 @@ class Control:
         self.outage: OutageKind | None = None
         self._lease: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._order = 0
+        self._trouble = ""  # why the last step could not be done; it is tried again
         self._specs: dict[Key, tuple[str, DeploymentSpec]] = {}
         self._dirty = asyncio.Event()
         self._changes = asyncio.Condition()
@@ -59,6 +61,7 @@ class Control:
     async def apply(self, wanted: Object) -> Object:
         """Create or change an object; see `LocalCluster.apply`."""
         self._working()
+        wanted = objects.plain(wanted)
         key = kind, namespace, name = objects.check(wanted)
         known = namespace in ("", *objects.BUILT_IN_NAMESPACES)
         if not known and self.store.peek(("Namespace", "", namespace)) is None:
@@ -79,12 +82,14 @@ class Control:
             if kind in ("ConfigMap", "Secret"):
                 for pod in self.pods:
                     pod.update_volumes()
-            self._reconcile()
+            self._step()
             self._dirty.set()
-        return self.store.get(key) or live
+        return self.get(key) or live
 
     def get(self, key: Key) -> Object | None:
-        """Return a live object."""
+        """Return a live object, its status as of now."""
+        if key[0] == "Deployment" and self.store.peek(key) is not None:
+            self._tell(key)
         return self.store.get(key)
 
     async def delete(self, key: Key) -> None:
@@ -99,7 +104,7 @@ class Control:
                 self.services.forget(other)
             self.store.remove(other)
             self._specs.pop(other, None)
-        ends = self._reconcile()
+        ends = self._step()
         self._dirty.set()
         gone = {(other[1], other[2]) for other in keys if other[0] == "Deployment"}
         waits = [pod for pod in self.pods if (pod.record.namespace, pod.record.deployment) in gone]
@@ -115,12 +120,11 @@ class Control:
             async with asyncio.timeout(timeout_s), self._changes:
                 while True:
                     self._working()
-                    obj = self.store.get(key)
-                    if obj is None:
+                    if self.store.peek(key) is None:
                         raise ClusterError(f"{what} is not ready: it does not exist.")
                     problem, final = self._problem(key)
                     if not problem:
-                        return obj
+                        return self.get(key) or {}
                     if final:
                         raise ClusterError(f"{what} on site {self.site} does not become ready: {problem}")
                     await self._changes.wait()
@@ -173,12 +177,15 @@ class Control:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
         await self.balancers.close()
-        await asyncio.gather(*(pod.stop(_nothing, keep=True) for pod in self.pods))
+        ends = await asyncio.gather(*(pod.stop(_nothing, keep=True) for pod in self.pods), return_exceptions=True)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.services.close()
         self.pods.clear()
+        for end in ends:  # only now: one pod's trouble must not keep the others
+            if isinstance(end, BaseException):
+                raise end
 
     def _changed(self) -> None:
         self._dirty.set()
@@ -192,9 +199,20 @@ class Control:
             await self._dirty.wait()
             self._dirty.clear()
             if self.node.gate.is_open:
-                self._reconcile()
+                self._step()
             async with self._changes:
                 self._changes.notify_all()
+
+    def _step(self) -> list[asyncio.Task[None]]:
+        """Reconcile; what cannot be done is told by `wait_ready` and tried again. Returns as `_reconcile`."""
+        try:
+            ends = self._reconcile()
+        except (ClusterError, OSError) as error:
+            self._trouble = str(error)
+            asyncio.get_running_loop().call_later(RETRY_S, self._changed)
+            return []
+        self._trouble = ""
+        return ends
 
     def _reconcile(self) -> list[asyncio.Task[None]]:
         """Do the next step of every Deployment; returns the ends that it began or that are under way."""
@@ -211,11 +229,7 @@ class Control:
             ends += [self._stop(pod) for pod in mine if pod.record.name in step.stop]
             for _ in range(step.start):
                 self._create(key, spec)
-            mine = self._pods_of(key)
-            available = {pod.record.name for pod in mine if self._available(pod, spec, now)}
-            obj = self.store.peek(key)
-            assert obj is not None
-            self.store.set_status(key, deployments.status(obj, spec, mine, available))
+            self._tell(key)
         orphans = [
             pod
             for pod in self.pods
@@ -224,6 +238,14 @@ class Control:
         ends += [self._stop(pod) for pod in orphans]
         self.services.route(self.pods)
         return ends
+
+    def _tell(self, key: Key) -> None:
+        """Bring a Deployment's status up to date."""
+        obj, spec, mine = self.store.peek(key), self._spec(key), self._pods_of(key)
+        assert obj is not None
+        now = asyncio.get_running_loop().time()
+        available = {pod.record.name for pod in mine if self._available(pod, spec, now)}
+        self.store.set_status(key, deployments.status(obj, spec, mine, available))
 
     def _available(self, pod: Pod, spec: DeploymentSpec, now: float) -> bool:
         if not pod.ready or pod.ready_since is None:
@@ -235,6 +257,8 @@ class Control:
 
     def _problem(self, key: Key) -> tuple[str, bool]:
         """Say what an object still lacks, and whether waiting is of no use."""
+        if self._trouble and key[0] in ("Deployment", "Service"):
+            return self._trouble, False
         if key[0] == "Service":
             return self.services.problem(key, self.pods), False
         if key[0] == "Deployment":
@@ -261,8 +285,7 @@ class Control:
         self._add(Record(name, key[1], key[2], spec.template, spec.template_hash))
 
     def _add(self, record: Record) -> None:
-        self._order += 1
-        pod = Pod(self.node, record, self._order)
+        pod = Pod(self.node, record)
         self.pods.append(pod)
         pod.start()
 

@@ -52,6 +52,15 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])
 ROLE_NAME = re.compile(r"[^/%]+")  # roles may hold colons (path segment rule)
 
 
+def plain(value: Any) -> Any:
+    """Return an object without nulls, and with whole numbers as such: the plugin protocol knows only floats."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def is_namespaced(kind: str) -> bool:
     """Tell whether objects of a kind live in a namespace."""
     return kind not in CLUSTER_SCOPED

@@ -5,20 +5,18 @@ import contextlib
 import json
 import shutil
 import signal
-import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trihull_infra.emulators.cluster import logs, ports, probing, processes, volumes
+from trihull_infra.emulators.cluster import containers, logs, ports, probing, processes
 from trihull_infra.emulators.cluster.errors import ClusterError, ImageError, MissingError
-from trihull_infra.emulators.cluster.objects import Object
 from trihull_infra.emulators.cluster.outages import Gate
-from trihull_infra.emulators.cluster.processes import MARK
-from trihull_infra.emulators.cluster.runner import Bind, Container, Plan, Runner
-from trihull_infra.emulators.cluster.spec import PodSpec, Variable, read_pod
+from trihull_infra.emulators.cluster.records import PodStatus, Record
+from trihull_infra.emulators.cluster.runner import Plan, Runner
+from trihull_infra.emulators.cluster.spec import PodSpec, read_pod
 from trihull_infra.emulators.cluster.store import Store
 from trihull_runtime.contract.codec import write_file
 
@@ -26,47 +24,6 @@ BACKOFF_S, BACKOFF_MAX_S, STEADY_S = 1.0, 60.0, 60.0  # a run of STEADY_S forget
 RETRY_S = 1.0
 LOG_CHECK_S = 5.0
 APP_LABEL = "app.kubernetes.io/name"
-
-
-@dataclass(frozen=True)
-class PodStatus:
-    """A pod as others see it. `ports`: name -> port on 127.0.0.1; `pid` None while no process runs."""
-
-    name: str
-    namespace: str
-    app: str
-    deployment: str
-    ready: bool
-    phase: str
-    restarts: int
-    pid: int | None
-    ports: dict[str, int]
-    image: str
-    message: str
-
-
-@dataclass
-class Record:
-    """What a restart of the daemon must know of a pod."""
-
-    name: str
-    namespace: str
-    deployment: str
-    template: Object
-    template_hash: str
-    uid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    ports: dict[str, int] = field(default_factory=dict)
-    pid: int = 0
-    identity: str = ""
-
-    @classmethod
-    def read(cls, path: Path) -> "Record":
-        """Read a record; raises `ClusterError` when it cannot be read."""
-        try:
-            return cls(**json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError) as error:
-            message = f"The pod's record {path} cannot be read ({error}); remove its folder and start again."
-            raise ClusterError(message) from error
 
 
 @dataclass
@@ -85,13 +42,13 @@ class Node:
 class Pod:
     """Runs one container until it is stopped. Everything happens in the cluster's loop."""
 
-    def __init__(self, node: Node, record: Record, order: int) -> None:
+    def __init__(self, node: Node, record: Record) -> None:
         """Make its folder and take its ports; `start` starts it.
 
         Raises:
             ClusterError: its template is not supported.
         """
-        self.node, self.record, self.order = node, record, order
+        self.node, self.record = node, record
         self.spec: PodSpec = read_pod(record.template, f"Pod {record.namespace}/{record.name}")
         self.folder = node.folder / record.namespace / record.name
         self.log = self.folder / "log"
@@ -141,6 +98,7 @@ class Pod:
     def start(self) -> None:
         """Begin to run."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=self.record.name)
+        self._task.add_done_callback(self._report_failure)
 
     def stop(self, detached: Callable[[], Awaitable[None]], *, keep: bool = False) -> asyncio.Task[None]:
         """Begin to end, gracefully; the task is done when no process of the pod is left. May be called again.
@@ -160,11 +118,13 @@ class Pod:
         return self._end
 
     def update_volumes(self) -> None:
-        """Bring mounted ConfigMaps and Secrets up to date in place; what is missing meanwhile stays as it was."""
-        for volume in self.spec.volumes:
-            if volume.kind != "emptyDir" and (self._volume(volume.name) / volumes.DATA).exists():
-                with contextlib.suppress(MissingError):  # a kubelet keeps the old files too
-                    self._write_volume(volume.name)
+        """Bring mounted ConfigMaps and Secrets up to date, without a restart."""
+        containers.update_volumes(self.spec, self.record, self.node.store, self.folder)
+
+    def _report_failure(self, task: "asyncio.Task[None]") -> None:
+        """Tell what kept the pod from being looked after any longer: a full disk, a bug of ours."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._wait("Failed", f"the local cluster cannot run it: {error!r}", permanent=True)
 
     async def _run(self) -> None:
         backoff = BACKOFF_S
@@ -203,33 +163,10 @@ class Pod:
             backoff = min(backoff * 2, BACKOFF_MAX_S)
 
     async def _prepare(self) -> Plan:
-        loop = asyncio.get_running_loop()
-        (self.folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.folder / "tmp").chmod(0o1777)
-        for volume in self.spec.volumes:
-            self._write_volume(volume.name)
         self._take_ports()  # those that are still free are kept
-        binds = [Bind(self._volume(mount.volume), mount.path, mount.read_only) for mount in self.spec.mounts]
-        if all(bind.target != "/tmp" for bind in binds):  # noqa: S108
-            binds.append(Bind(self.folder / "tmp", "/tmp", False))  # noqa: S108
-        container = Container(
-            image=self.spec.image,
-            command=self.spec.command,
-            args=self.spec.args,
-            working_dir=self.spec.working_dir,
-            environment=self._environment(),
-            binds=tuple(binds),
-        )
-        values = container.environment
-        expanded = Container(
-            container.image,
-            None if container.command is None else tuple(expand(word, values) for word in container.command),
-            None if container.args is None else tuple(expand(word, values) for word in container.args),
-            container.working_dir,
-            values,
-            container.binds,
-        )
-        return await loop.run_in_executor(self.node.executor, self.node.runner.plan, expanded)
+        container = containers.make(self.spec, self.record, self.node.store, self.folder)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.node.executor, self.node.runner.plan, container)
 
     async def _launch(self, plan: Plan) -> asyncio.subprocess.Process:
         await self.node.gate.opened()
@@ -317,8 +254,7 @@ class Pod:
                     await self._pre_stop(process)
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)  # its failure is told already
         process = self._process
         if process is not None and process.returncode is None:
             await self._terminate(process)
@@ -381,73 +317,3 @@ class Pod:
 
     def _save(self) -> None:
         write_file(self.folder / "pod.json", json.dumps(vars(self.record)).encode(), 0o600)
-
-    def _volume(self, name: str) -> Path:
-        return self.folder / "volumes" / name
-
-    def _write_volume(self, name: str) -> None:
-        volume = next(volume for volume in self.spec.volumes if volume.name == name)
-        folder = self._volume(name)
-        if volume.kind == "emptyDir":
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o777)
-            return
-        kind = "ConfigMap" if volume.kind == "configMap" else "Secret"
-        source = self.node.store.peek((kind, self.record.namespace, volume.origin))
-        # A secret's files are for this user alone, whatever the mode: inside the container this user is the image's.
-        mode = volume.mode if kind == "ConfigMap" else volume.mode & 0o700
-        volumes.write(folder, volumes.content(volume, source), mode)
-
-    def _environment(self) -> dict[str, str]:
-        given = {"TRIHULL_HOST": ports.HOST, MARK: self.record.uid}
-        for name, port in self.record.ports.items():
-            if not name.isdigit():
-                given[f"TRIHULL_PORT_{name.upper().replace('-', '_')}"] = str(port)
-        result = dict(given)
-        for variable in self.spec.variables:
-            value = self._value(variable)
-            if value is not None:
-                result[variable.name] = value if variable.source else expand(value, result)
-        for name in result:
-            # A process of this machine listens for this machine only, whatever its pod would.
-            if name.startswith("TRIHULL_") and name.endswith("_HOST"):
-                result[name] = ports.HOST
-        return result | given
-
-    def _value(self, variable: Variable) -> str | None:
-        if not variable.source:
-            return variable.value
-        if variable.source == "field":
-            return {
-                "metadata.name": self.record.name,
-                "metadata.namespace": self.record.namespace,
-                "metadata.uid": self.record.uid,
-                "spec.nodeName": "local",
-            }.get(variable.key, ports.HOST)
-        kind = "Secret" if variable.source == "secret" else "ConfigMap"
-        source = self.node.store.peek((kind, self.record.namespace, variable.origin))
-        values = {} if source is None else volumes.data(source)
-        if variable.key in values:
-            return values[variable.key].decode()
-        if variable.optional:
-            return None
-        what = "not found" if source is None else f"has no key {variable.key!r}"
-        raise MissingError(f"{kind} {variable.origin!r} for variable {variable.name} {what}")
-
-
-def expand(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` by a variable's value and `$$` by `$`, as Kubernetes does; an unknown `$(NAME)` stays."""
-    result, rest = "", text
-    while rest:
-        before, dollar, rest = rest.partition("$")
-        result += before
-        if not dollar:
-            break
-        if rest.startswith("$"):
-            result, rest = result + "$", rest[1:]
-        elif rest.startswith("(") and ")" in rest:
-            name, _, rest = rest[1:].partition(")")
-            result += values.get(name, f"$({name})")
-        else:
-            result += "$"
-    return result
