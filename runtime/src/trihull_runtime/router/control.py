@@ -87,15 +87,19 @@ class Control:
         Raises:
             TrihullError: neither can be used; the message says why not, for both.
         """
+        self._seen = self._look()
         data, problem = self._read()
         digest = _digest(data)
         by_admin = self.memory.fleet_source == "admin" and self.memory.file_digest == digest
         if data is not None and not by_admin:
             try:
-                return await self._take(_Wanted(Fleet.parse(data, str(self.settings.fleet)), "file", digest))
+                self._wanted = _Wanted(Fleet.parse(data, str(self.settings.fleet)), "file", digest)
+                configuration = await self._take(self._wanted)
             except (ContractError, RouterError, EnvoyError) as error:
                 problem = error
-                self._refuse("file", error)
+            else:
+                self._wanted = None
+                return configuration
         try:
             last = self._state.last_good()
         except ContractError as error:
@@ -104,17 +108,14 @@ class Control:
             if problem is None:
                 problem = RouterError(f"the fleet in force came by the admin API and {self._state.fleet_path} is gone")
             raise problem
-        if not by_admin:
+        if not by_admin and problem is not None:
+            self._refuse("file", problem)
             self.events.emit("last_good", f"starting with the last good fleet, because {problem}", level="warning")
         return await self._take(_Wanted(last, self.memory.fleet_source, self.memory.file_digest))
 
     async def look_at_file(self) -> None:
         """Take the fleet file if it changed since the last look (a rename, a write, a swapped symlink)."""
-        try:
-            found = self.settings.fleet.stat()
-            seen = (found.st_ino, found.st_mtime_ns, found.st_size)
-        except OSError:
-            seen = (0, 0, 0)
+        seen = self._look()
         if seen == self._seen:
             return
         self._seen = seen
@@ -162,31 +163,38 @@ class Control:
 
     async def resolve_again(self) -> None:
         """Look up the sites' names; addresses that changed are taken, also for a fleet that waited for one."""
-        memory = self.memory
-        wanted = self._wanted or _Wanted(self.fleet, memory.fleet_source, memory.file_digest)
-        found = await names.resolve(names.hosts(wanted.fleet), memory.addresses)
-        if found != self._resolved:
-            await self._change(wanted)
+        async with self._changing:
+            memory = self.memory
+            wanted = self._wanted or _Wanted(self.fleet, memory.fleet_source, memory.file_digest)
+            found = await names.resolve(names.hosts(wanted.fleet), memory.addresses)
+            if found != self._resolved:
+                await self._take_or_refuse(wanted)
 
     async def _change(self, wanted: "_Wanted", raising: bool = False) -> None:
         """Take a fleet, or refuse it and stay with what runs."""
         async with self._changing:
-            try:
-                await self._take(wanted)
-            except (RouterError, EnvoyError) as error:
-                if wanted.source == "file":
-                    self._wanted = wanted  # it may become good when a name resolves
-                self._refuse(wanted.source, error)
-                if raising:
-                    raise
+            error = await self._take_or_refuse(wanted)
+        if raising and error is not None:
+            raise error
+
+    async def _take_or_refuse(self, wanted: "_Wanted") -> TrihullError | None:
+        known = self._fleet
+        try:
+            await self._take(wanted)
+        except (RouterError, EnvoyError) as error:
+            if wanted.source == "file":
+                self._wanted = wanted  # it may become good when a name resolves
+            self._refuse(wanted.source, error)
+            return error
+        if wanted.fleet is not known:  # the same fleet at new addresses heals no refusal of another
+            self._wanted = self.refusal = None
+        return None
 
     async def _take(self, wanted: "_Wanted") -> Configuration:
         found = await names.resolve(names.hosts(wanted.fleet), self.memory.addresses)
         self._resolved = found
         memory = replace(self.memory, addresses=found, fleet_source=wanted.source, file_digest=wanted.file_digest)
-        configuration = await self._apply(wanted.fleet, memory)
-        self._wanted = self.refusal = None
-        return configuration
+        return await self._apply(wanted.fleet, memory)
 
     async def _apply(self, fleet: Fleet, memory: Memory) -> Configuration:
         """Plan, render, validate, write, see it applied, remember. Raises before anything was changed, or undoes it."""
@@ -230,6 +238,14 @@ class Control:
         self.refusal = Refusal(source, str(error), time.time())
         self.refused_total += 1
         self.events.emit("config_refused", f"what runs stays: {error}", level="error", source=source)
+
+    def _look(self) -> tuple[int, int, int]:
+        """What tells one state of the fleet file from another, without reading it."""
+        try:
+            found = self.settings.fleet.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _read(self) -> tuple[bytes | None, TrihullError | None]:
         try:

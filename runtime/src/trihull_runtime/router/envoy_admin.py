@@ -27,7 +27,7 @@ class _Connection(http.client.HTTPConnection):
 class EnvoyAdmin:
     """Envoy's admin interface at a Unix socket."""
 
-    def __init__(self, path: Path, timeout_s: float = 5.0) -> None:
+    def __init__(self, path: Path, timeout_s: float = 3.0) -> None:
         self.path = path
         self._timeout_s = timeout_s
 

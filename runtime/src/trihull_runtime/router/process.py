@@ -156,18 +156,18 @@ class EnvoyProcess:
 
     def quit(self) -> None:
         """End Envoy now: asked first, killed when it does not listen. Nothing is left when this returns."""
-        with contextlib.suppress(EnvoyError):
+        try:
             self.admin.call("POST", "/quitquitquit")
-        if not self._gone(QUIT_LIMIT_S):
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                pid = self.pid()
-                if pid is not None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, number)
-                if self._gone(QUIT_LIMIT_S):
-                    break
-            else:
-                raise EnvoyError(f"the Envoy of {self._lock.parent} does not end; end it by hand")
+            limit_s = QUIT_LIMIT_S
+        except EnvoyError:  # it hangs, or has no socket yet
+            limit_s = 0.0
+        if not self._gone(limit_s):
+            pid = self.pid()
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if not self._gone(QUIT_LIMIT_S):
+                raise EnvoyError(f"the Envoy of {self._lock.parent} (process {pid}) does not end; end it by hand")
         if self._child is not None:
             self._child.wait()
             self._child = None

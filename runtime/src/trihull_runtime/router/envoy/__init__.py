@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trihull_runtime.router.envoy.bootstrap import render_bootstrap
+from trihull_runtime.router.envoy.bootstrap import RUNTIME, render_bootstrap
 from trihull_runtime.router.envoy.clusters import render_cluster, render_secrets
 from trihull_runtime.router.envoy.endpoints import render_assignment
 from trihull_runtime.router.envoy.layout import Layout
@@ -63,6 +63,7 @@ def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings
 
     static_listener = render_listener(ingress.host, ingress.port, ingress.access_log, layout, routes)
     static = {
+        "layered_runtime": RUNTIME,
         "static_resources": {
             "listeners": [_untyped(static_listener)],
             "clusters": [_static(clusters[name], assignments[name]) for name in members],

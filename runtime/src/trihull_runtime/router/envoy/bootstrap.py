@@ -8,6 +8,15 @@ from trihull_runtime.router.envoy.values import Json, extension, from_file
 
 MAX_HEAP_BYTES = 1 << 30
 MAX_CONNECTIONS = 20_000
+# Two release digests in one regular expression are above Envoy's default limit of 100 for its program's size.
+RUNTIME: Json = {
+    "layers": [
+        {
+            "name": "trihull",
+            "static_layer": {"re2.max_program_size.error_level": 100_000, "re2.max_program_size.warn_level": 100_000},
+        }
+    ]
+}
 
 
 def render_bootstrap(layout: Layout) -> Json:
@@ -18,6 +27,7 @@ def render_bootstrap(layout: Layout) -> Json:
         "dynamic_resources": {"lds_config": from_file(layout.listeners), "cds_config": from_file(layout.clusters)},
         "cluster_manager": {"outlier_detection": {"event_log_path": str(layout.outlier_log)}},
         "overload_manager": _overload(),
+        "layered_runtime": RUNTIME,
     }
     digest = hashlib.sha256(json.dumps(bootstrap, sort_keys=True).encode()).hexdigest()
     bootstrap["node"]["metadata"] = {"bootstrap": digest}

@@ -1,0 +1,127 @@
+"""A stand-in for a site: answers like a model server, fails as it is told, and keeps a list of what it was asked.
+
+It runs on a thread of its own, so that dozens of faults cost no process. Real model servers are used where a real
+death, a real freeze or a real handshake is the point.
+"""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from tests.servers import free_ports
+
+ACCEPTED = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+
+
+class StandIn:
+    """One site without TLS. Its attributes may be changed while it runs."""
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name = name
+        self.port = port
+        self.status = 200  # of requests other than health checks
+        self.ready = True  # of health checks
+        self.release: str | None = ACCEPTED
+        self.cut = False  # close the connection in place of an answer
+        self.asked: list[tuple[str, str, str]] = []  # method, path, id of the request
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._thread = threading.Thread(target=self._run, name=f"site {name}")
+        self._thread.start()
+        self.up()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def up(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._up(), self._loop).result(10)
+
+    def down(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(10)
+
+    def close(self) -> None:
+        self.down()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _up(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def _down(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in list(self._open):
+                writer.transport.abort()
+            await self._server.wait_closed()
+            self._server = None
+        while self._open:
+            await asyncio.sleep(0.005)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            while (request := await read_message(reader)) is not None:
+                line, headers, body = request
+                method, path, _ = line.split(" ")
+                if path == "/v2/health/ready":
+                    writer.write(_answer(200 if self.ready else 503, {}, {"ready": self.ready}))
+                else:
+                    value = json.loads(body or b"{}")
+                    self.asked.append((method, path, value.get("id", "")))
+                    if self.cut:
+                        break
+                    fields = {} if self.release is None else {"x-trihull-release": self.release}
+                    echo = {"id": value.get("id", ""), "site": self.name, "headers": headers}
+                    writer.write(_answer(self.status, fields, echo))
+                await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the router went away: nothing to answer
+        finally:
+            self._open.discard(writer)
+            writer.transport.abort()
+
+
+async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes] | None:
+    """Read one HTTP/1.1 message with a length: its first line, headers (lower case) and body; None at the end."""
+    head = b""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+    first, *lines = head.decode("latin-1").strip().split("\r\n")
+    headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return first, headers, body
+
+
+def _answer(status: int, fields: dict[str, str], value: Any) -> bytes:
+    body = json.dumps(value).encode()
+    lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}", "content-type: application/json"]
+    lines += [f"{key}: {text}" for key, text in fields.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@contextlib.contextmanager
+def start_standins(*names: str) -> Iterator[dict[str, StandIn]]:
+    """Run stand-ins by name until the block ends."""
+    sites: dict[str, StandIn] = {}
+    try:
+        for name, port in zip(names, free_ports(len(names)), strict=True):
+            sites[name] = StandIn(name, port)
+        yield sites
+    finally:
+        for site in sites.values():
+            site.close()
