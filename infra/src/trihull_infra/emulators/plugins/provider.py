@@ -44,10 +44,11 @@ class Urn:
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-    """One property that Check refuses, and why."""
+    """One property that Check refuses, and why; `missing` when it refuses that there is none."""
 
     property: str
     reason: str
+    missing: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ class TlsProvider:
         if urn.type in (REQUEST, SELF_SIGNED, LOCALLY_SIGNED):
             name = "caPrivateKeyPem" if urn.type == LOCALLY_SIGNED else "privateKeyPem"
             if (new.get(name) is None) == (new.get(f"{name}Wo") is None):
-                failures.append(Failure(name, f"exactly one of {name} and {name}Wo must be set"))
+                failures.append(Failure(name, f"exactly one of {name} and {name}Wo must be set", missing=new.get(name) is None))
         for use in new.get("allowedUses") or []:
             if use is not UNKNOWN and use not in certificates.USAGES and use not in certificates.EXTENDED:
                 failures.append(Failure("allowedUses", f"{use!r} is not a key usage"))

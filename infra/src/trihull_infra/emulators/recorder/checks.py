@@ -30,7 +30,7 @@ def _object(
     for name, prop in known.items():
         if prop.required and values.get(name) is None:
             below = f"{path}.{name}" if path else name
-            yield Failure(below, f"{below} is missing; {owner} requires it")
+            yield Failure(below, f"{below} is missing; {owner} requires it", missing=True)
 
 
 def _value(facts: Facts, kind: Type, value: Any, path: str) -> Iterator[Failure]:

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import json
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from trihull_infra.emulators.recorder.packages import Package, package
 from trihull_infra.errors import EmulatorError
 from trihull_runtime.contract.codec import write_file
 
+_PARSING = threading.Lock()  # before 3.13 `ast.parse` fails when two threads are in it (CPython issue 106905)
 FORMAT = 5  # of the files on disk: another number reads the SDK again
 
 
@@ -87,7 +89,8 @@ def facts(token: str) -> Facts:
     path = sdk.file(token)
     if path is None:
         raise EmulatorError(f"{token} is not a type of {sdk.module} {sdk.version}")
-    found = _Reader(path, sdk.folder).read(token, sdk.types[token][1])
+    with _PARSING:
+        found = _Reader(path, sdk.folder).read(token, sdk.types[token][1])
     write_file(stored, json.dumps(_encode(found)).encode())
     return found
 
@@ -130,6 +133,7 @@ class _Reader:
         self._path, self._root = path, root
         self._folder = path.parent  # whose classes plain names mean: changes while another module's class is read
         self._objects: dict[str, dict[str, Property]] = {}
+        self._wanted: list[tuple[str, Path, ast.ClassDef, str]] = []  # objects named but not read yet
         self._enums: dict[str, tuple[str, ...]] = {}
 
     def read(self, token: str, name: str) -> Facts:
@@ -143,6 +147,15 @@ class _Reader:
         outputs = {
             wire: Property(wire, kind, not optional) for wire, kind, optional in self._getters(resource, "outputs")
         }
+        while self._wanted:
+            key, self._folder, node, side = self._wanted.pop()
+            required = _required(node)
+            self._objects[key].update(
+                {
+                    wire: Property(wire, kind, python in required and not optional)
+                    for python, wire, kind, optional in self._named_getters(node, side)
+                }
+            )
         return Facts(token, inputs, outputs, _secrets(resource), self._objects, self._enums)
 
     def _arguments(self, node: ast.ClassDef) -> dict[str, Property]:
@@ -220,14 +233,8 @@ class _Reader:
         node = _class(_text(self._folder / ("_inputs.py" if side == "inputs" else "outputs.py")), name)
         if node is None:
             return False
-        self._objects[key] = {}  # first, so that a type that holds itself ends
-        required = _required(node)
-        self._objects[key].update(
-            {
-                wire: Property(wire, kind, python in required and not optional)
-                for python, wire, kind, optional in self._named_getters(node, side)
-            }
-        )
+        self._objects[key] = {}
+        self._wanted.append((key, self._folder, node, side))
         return True
 
 
