@@ -104,7 +104,7 @@ def make_plan(
             )
     excluded: dict[str, str] = {}
     usable: list[tuple[FleetSite, bool]] = []
-    for site in fleet.sites:
+    for site in sorted(fleet.sites, key=lambda site: site.name):
         state = _state(site, overrides)
         reason = _why_not(site, state, addresses)
         if reason is None:
