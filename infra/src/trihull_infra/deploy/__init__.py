@@ -7,7 +7,9 @@ publishing.py  copies images to the sites' registries
 context.py     one environment of one stacks folder: its files, its engine, its process environment
 stacks.py      Task and Result: what a child process is asked and what it answers
 children.py    starts the processes, reads what they report, stops them
-child.py       the process of one stack: the only module here that imports pulumi
+child.py       the process of one stack; running.py the engine as it runs it, reporting.py what it tells its parent:
+               the only modules here that import pulumi
 locks.py       whose lock a stack's state has; pending.py what was cut off in the middle
-display.py     progress: a table on a terminal, lines elsewhere
+readiness.py   waits until routers accept
+display.py     progress: a table on a terminal, lines elsewhere; report.py, answer.py what is said at the end
 """

@@ -2,7 +2,7 @@
 
 import json
 
-from trihull_infra.deploy.flow import Report, Step
+from trihull_infra.deploy.report import Report, Step
 from trihull_infra.deploy.stacks import changes_text
 from trihull_infra.errors import DeployError
 

@@ -5,17 +5,12 @@ the engine once (a second signal would make the engine give up half-way) and wai
 fork server, where no thread and no gRPC channel exists yet.
 """
 
-import contextlib
-import datetime
 import json
 import os
-import re
 import runpy
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -24,19 +19,15 @@ from typing import Any
 
 import pulumi
 import pulumi.automation
-from pulumi.automation import CommandError, CommandResult, EngineEvent, LocalWorkspace, OpType, Stack
-from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError, create_command_error
-from pulumi.automation.events import DiagnosticEvent, StepEventMetadata
-from semver import VersionInfo
+from pulumi.automation import CommandError, LocalWorkspace, Stack
+from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError
 
 from trihull_infra.deploy import locks, pending
-from trihull_infra.deploy.stacks import Action, Diagnostic, Result, Task, changes_text
-from trihull_infra.engine import VERSION
+from trihull_infra.deploy.reporting import COLOUR, Reporter
+from trihull_infra.deploy.running import Command, QuickStack
+from trihull_infra.deploy.stacks import Action, Result, Task, changes_text
 from trihull_infra.errors import DeployError
-
-_COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
-# Said for each plugin on PATH: with the emulators' that is the point, and it would hide what matters.
-_AMBIENT = re.compile(r"using pulumi-\S+ from \$PATH|ambient plugin", re.IGNORECASE)
+from trihull_runtime.errors import TrihullError
 
 
 def run(task: Task, events: Connection, output: Connection) -> None:
@@ -48,163 +39,20 @@ def run(task: Task, events: Connection, output: Connection) -> None:
     os.environ.clear()
     os.environ.update(task.environment)
     os.chdir(task.folder)
-    reporter = _Reporter(task, events)
-    command = _Command(task.engine)
+    reporter = Reporter(task, events)
+    command = Command(task.engine)
     signal.signal(signal.SIGTERM, lambda _number, _frame: command.stop())
     reporter.broken = command.stop  # nobody listens any more: the parent is gone, so end cleanly
     reporter.result(_Work(task, reporter, command).done())
-
-
-class _Reporter:
-    """Turns the engine's events into messages to the parent; called from gRPC's threads too."""
-
-    def __init__(self, task: Task, events: Connection) -> None:
-        self.task, self.events = task, events
-        self.lock = threading.Lock()
-        self.errors: list[Diagnostic] = []
-        self.changes: dict[str, int] = {}
-        self.broken: Callable[[], None] = lambda: None
-
-    def send(self, **message: Any) -> None:
-        try:
-            with self.lock:
-                self.events.send_bytes(json.dumps(message).encode())
-        except OSError:
-            self.broken()
-
-    def note(self, text: str) -> None:
-        self.send(kind="note", text=text)
-
-    def event(self, event: EngineEvent) -> None:
-        if event.resource_pre_event is not None:
-            self._step("start", event.resource_pre_event.metadata)
-        elif event.res_outputs_event is not None:
-            self._step("done", event.res_outputs_event.metadata)
-        elif event.res_op_failed_event is not None:
-            self._step("failed", event.res_op_failed_event.metadata)
-        elif event.diagnostic_event is not None:
-            self._diagnostic(event.diagnostic_event)
-        elif event.summary_event is not None:
-            self.changes = {_text(op): int(count) for op, count in event.summary_event.resource_changes.items()}
-
-    def _step(self, phase: str, metadata: StepEventMetadata) -> None:
-        self.send(kind="step", phase=phase, op=_text(metadata.op), type=metadata.type, urn=metadata.urn)
-
-    def _diagnostic(self, event: DiagnosticEvent) -> None:
-        message = _COLOUR.sub("", f"{event.prefix or ''}{event.message}").strip()
-        if event.ephemeral or not message or _AMBIENT.search(message) or event.severity not in ("error", "warning"):
-            return
-        diagnostic = Diagnostic(event.severity, message.removeprefix(f"{event.severity}: "), event.urn or "")
-        if event.severity == "error" and diagnostic not in self.errors:
-            self.errors.append(diagnostic)
-        self.send(kind="diagnostic", severity=diagnostic.severity, message=diagnostic.message, urn=diagnostic.urn)
-
-    def result(self, result: Result) -> None:
-        self.send(
-            kind="result",
-            seconds=result.seconds,
-            changes=dict(result.changes),
-            outputs=result.outputs if result.outputs is None else dict(result.outputs),
-            problem=result.problem,
-            stopped=result.stopped,
-        )
-
-
-def _text(operation: OpType | str) -> str:
-    return operation.value if isinstance(operation, OpType) else str(operation)
-
-
-class _Command(pulumi.automation.PulumiCommand):
-    """The SDK's command, but one that can be stopped: the engine runs in a session of its own."""
-
-    def __init__(self, engine: Path) -> None:
-        # The version was checked when the engine was found; the SDK's constructor would start it again to ask.
-        self.command = str(engine)
-        self.version = VersionInfo.parse(VERSION)
-        self.process: subprocess.Popen[str] | None = None
-        self.stopped = False
-
-    def stop(self) -> None:
-        """Ask the engine, once, to finish what runs and to end."""
-        if not self.stopped:
-            self.stopped = True
-            self._terminate()
-
-    def _terminate(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
-
-    def run(
-        self,
-        args: list[str],
-        cwd: str,
-        additional_env: Mapping[str, str],
-        on_output: Callable[[str], Any] | None = None,
-        on_error: Callable[[str], Any] | None = None,
-    ) -> CommandResult:
-        """Run one command of the engine, as the SDK's own `run` does."""
-        if self.stopped:
-            raise DeployError("stopped before it began")
-        with subprocess.Popen(
-            [self.command, "--non-interactive", *(argument for argument in args if argument != "--non-interactive")],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        ) as process:
-            self.process = process
-            if self.stopped:  # asked between the test above and the start
-                self._terminate()
-            texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
-
-            def read(name: str, stream: Any, callback: Callable[[str], Any] | None) -> None:
-                for line in stream:
-                    texts[name].append(line.rstrip())
-                    if callback is not None:
-                        callback(line.rstrip())
-
-            threads = [
-                threading.Thread(target=read, args=("stdout", process.stdout, on_output)),
-                threading.Thread(target=read, args=("stderr", process.stderr, on_error)),
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            code = process.wait()
-        result = CommandResult("\n".join(texts["stdout"]), "\n".join(texts["stderr"]), code)
-        if code != 0:
-            raise create_command_error(result)
-        return result
-
-
-class _QuickStack(Stack):
-    """A stack that does not ask the engine three more times after each operation.
-
-    The SDK reads history and outputs, with all secrets in clear, after every `up`; the events have told the changes,
-    and outputs are read once, with secrets masked.
-    """
-
-    def info(self, show_secrets: bool = True) -> pulumi.automation.UpdateSummary:
-        """Return nothing that anybody reads."""
-        del show_secrets
-        now = datetime.datetime.now(datetime.UTC)
-        return pulumi.automation.UpdateSummary("", now, "", {}, {}, "")
-
-    def outputs(self) -> pulumi.automation.OutputMap:
-        """Return nothing that anybody reads."""
-        return {}
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)  # the engine is gone; a program that it gave up may still sleep in a thread of its own
 
 
 class _Work:
     """The operations on one stack."""
 
-    def __init__(self, task: Task, reporter: _Reporter, command: _Command) -> None:
+    def __init__(self, task: Task, reporter: Reporter, command: Command) -> None:
         self.task, self.reporter, self.command = task, reporter, command
         self.started = time.monotonic()
 
@@ -214,8 +62,9 @@ class _Work:
         problem = ""
         try:
             outputs = self._outputs() if self._act() else None
-        except StackNotFoundError:
-            outputs = None
+        except StackNotFoundError as error:
+            if self.task.action in (Action.UP, Action.PREVIEW):  # they make it
+                problem = self._problem(str(error))
         except DeployError as error:
             problem = str(error)
         except CommandError as error:
@@ -234,44 +83,37 @@ class _Work:
         )
 
     def _act(self) -> bool:
-        """Do the action; returns whether the stack exists afterwards."""
-        action, creates = self.task.action, self.task.action in (Action.UP, Action.PREVIEW)
-        stack = self._stack(create=creates)
-        if action is Action.OUTPUTS:
-            return True
-        if action is Action.PREVIEW:
-            stack.preview(on_event=self.reporter.event, color="never")
-            return True
-        refresh_first = self._settle(stack)
-        if action is Action.UP:
-            # The program runs for the refresh too: its providers may have moved since (a cluster's address).
-            refresh = self.task.refresh or refresh_first
-            self._locking(
-                stack,
-                lambda: stack.up(
-                    on_event=self.reporter.event, color="never", refresh=refresh, run_program=True if refresh else None
-                ),
-            )
-        elif action is Action.REFRESH:
-            clear = self.task.clear_pending
-            self._locking(
-                stack,
-                lambda: stack.refresh(on_event=self.reporter.event, color="never", clear_pending_creates=clear),
-            )
-        elif action is Action.DESTROY:
-            self._locking(stack, lambda: stack.destroy(on_event=self.reporter.event, color="never"))
-            if self.task.remove:
-                stack.workspace.remove_stack(self.task.stack, preserve_config=True)
-                return False
-        return True
+        """Do the action; returns whether the stack exists afterwards.
 
-    def _stack(self, create: bool) -> Stack:
+        Raises:
+            StackNotFoundError: it does not exist and the action makes none.
+        """
+        action, report = self.task.action, self.reporter.event
         workspace = LocalWorkspace(
             work_dir=str(self.task.folder), program=self._program, pulumi_command=self.command, env_vars={}
         )
-        if create:
-            return _QuickStack.create_or_select(self.task.stack, workspace)
-        return _QuickStack.select(self.task.stack, workspace)
+        stack = QuickStack(self.task.stack, workspace)
+        if action is Action.OUTPUTS:
+            return True
+        settled = self._settled(stack)
+        if action is Action.PREVIEW:
+            stack.preview(on_event=report, color="never")
+        elif action is Action.UP:
+            # The program runs for the refresh too: its providers may have moved since (a cluster's address).
+            first = self.task.refresh or settled
+            run = True if first else None
+            self._locking(stack, lambda: stack.up(on_event=report, color="never", refresh=first, run_program=run))
+        elif action is Action.REFRESH:
+            clear = self.task.clear_pending
+            self._locking(stack, lambda: stack.refresh(on_event=report, color="never", clear_pending_creates=clear))
+        elif action is Action.DESTROY:
+            self._locking(
+                stack, lambda: stack.destroy(on_event=report, color="never", refresh=self.task.refresh or settled)
+            )
+            if self.task.remove:
+                workspace.remove_stack(self.task.stack, preserve_config=True)
+                return False
+        return True
 
     def _program(self) -> None:
         if self.task.cloud == "azure":
@@ -280,17 +122,27 @@ class _Work:
             pulumi.runtime.register_stack_transformation(_without_aliases)
         folder = str(self.task.folder)
         sys.path.insert(0, folder)
-        runpy.run_path(str(self.task.folder / "__main__.py"), run_name="__main__")
+        try:
+            runpy.run_path(str(self.task.folder / "__main__.py"), run_name="__main__")
+        except TrihullError as error:  # says all there is to say; a traceback would bury it
+            raise pulumi.RunError(str(error)) from error
 
-    def _settle(self, stack: Stack) -> bool:
-        """Look after what a killed run left in the state; returns whether a refresh must come first."""
-        if self.task.clear_pending and self.task.action is Action.REFRESH:
-            return False
+    def _settled(self, stack: Stack) -> bool:
+        """Make sure that the stack exists, and look after what a killed run left in its state.
+
+        Returns whether a refresh must come first.
+        """
         # Not the SDK's export_stack: that one decrypts every secret, and writes them in clear to import them again.
-        exported = json.loads(self._said("stack", "export"))
+        try:
+            exported = json.loads(self._said("stack", "export"))
+        except StackNotFoundError:
+            if self.task.action not in (Action.UP, Action.PREVIEW):
+                raise
+            self._locking(stack, lambda: stack.workspace.create_stack(self.task.stack))
+            return False
         state = exported.get("deployment") or {}
         count = len(pending.operations(state))
-        if not count:
+        if not count or self.task.clear_pending or self.task.action is Action.PREVIEW:
             return False
         settled, unknown = pending.adopt(state)
         if unknown and self.task.action is Action.UP:
@@ -318,8 +170,13 @@ class _Work:
             if not found or not all(locks.stale(holder, local) for holder in found):
                 raise DeployError(locks.advice(self.task.stack, str(self.task.folder), found)) from error
             self.reporter.note(f"breaking the lock of {'; '.join(map(str, found))}: that process is no more")
-            stack.cancel()
-            self._settle(stack)
+            try:
+                stack.cancel()
+            except StackNotFoundError:  # killed before it had made the stack
+                if not all(locks.remove(holder) for holder in found):
+                    raise
+            else:
+                self._settled(stack)
             operation()
 
     def _outputs(self) -> Mapping[str, Any]:
@@ -332,7 +189,7 @@ class _Work:
     def _problem(self, said: str) -> str:
         if self.reporter.errors:
             return "\n".join(str(error) for error in self.reporter.errors)
-        lines = [_COLOUR.sub("", line) for line in said.splitlines()]
+        lines = [COLOUR.sub("", line) for line in said.splitlines()]
         errors = [line.removeprefix(" stderr: ").strip() for line in lines if "error:" in line]
         return "\n".join(errors) or said.strip()
 

@@ -10,7 +10,8 @@ import click
 from trihull_infra.cloud import Cloud
 
 if TYPE_CHECKING:
-    from trihull_infra.deploy.flow import Flow, Report
+    from trihull_infra.deploy.flow import Flow
+    from trihull_infra.deploy.report import Report
 
 _NO_CHANGES_CODE: Final = 3
 

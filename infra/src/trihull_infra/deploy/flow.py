@@ -5,80 +5,21 @@ says nothing about the data plane. Running the same command again completes what
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from trihull_infra import fleet as fleets
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy import children, publishing, readiness, releasing
 from trihull_infra.deploy.children import Display, Stop
 from trihull_infra.deploy.context import Context, write_if_changed
+from trihull_infra.deploy.report import Report, Step
 from trihull_infra.deploy.stacks import Action, Project, Result, Task
 from trihull_infra.errors import SpecError
-from trihull_runtime.contract import ContractError, EnvironmentReleases, Fleet, ServingOutputs, SiteOutputs
+from trihull_runtime.contract import ContractError, EnvironmentReleases, ServingOutputs, SiteOutputs
 from trihull_runtime.contract.codec import Document
 from trihull_runtime.errors import TrihullError
 
 D = TypeVar("D", bound=Document)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One thing that was done for one cloud: a stack (`project` is its name), or `publish`, or `ready`."""
-
-    cloud: Cloud
-    project: str
-    result: Result
-
-    def to_value(self) -> dict[str, Any]:
-        """Return plain values for `--json`."""
-        result = self.result
-        return {
-            "cloud": self.cloud.value,
-            "step": self.project,
-            "ok": result.ok,
-            "changes": dict(result.changes),
-            "seconds": round(result.seconds, 3),
-            "problem": result.problem or None,
-        }
-
-
-@dataclass
-class Report:
-    """What a command did, step by step, and what it found out."""
-
-    environment: str
-    action: str
-    steps: list[Step] = field(default_factory=list)
-    fleet: Fleet | None = None
-    routers: dict[str, str] = field(default_factory=dict)
-    stopped: int | None = None
-
-    @property
-    def failed(self) -> list[Step]:
-        """The steps that failed."""
-        return [step for step in self.steps if not step.result.ok]
-
-    @property
-    def changed(self) -> int:
-        """How many resources changed, or would."""
-        return sum(step.result.changed for step in self.steps)
-
-    def ok(self, cloud: Cloud) -> bool:
-        """Tell whether nothing failed for a cloud so far."""
-        return all(step.result.ok for step in self.steps if step.cloud is cloud)
-
-    def to_value(self) -> dict[str, Any]:
-        """Return plain values for `--json`."""
-        return {
-            "version": 1,
-            "environment": self.environment,
-            "action": self.action,
-            "ok": not self.failed and self.stopped is None,
-            "steps": [step.to_value() for step in self.steps],
-            "fleet": self.fleet.to_value() if self.fleet is not None else None,
-            "routers": self.routers,
-        }
 
 
 class Flow:

@@ -3,22 +3,25 @@
 import os
 import re
 import socket
+import urllib.parse
 from dataclasses import dataclass
+from pathlib import Path
 
 # What the engine says of each lock of a state in a folder or bucket (pkg/backend/diy, lockErr).
-_HOLDER = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
+_HOLDER = re.compile(r"(?P<url>\S+): created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 # Names that many machines have: the same name is no proof of the same machine.
 _COMMON_HOSTS = frozenset({"", "localhost", "localhost.localdomain"})
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, since when (RFC 3339)."""
+    """Who holds a lock, since when (RFC 3339), and where it lies (a URL)."""
 
     user: str
     host: str
     pid: int
     since: str
+    url: str = ""
 
     def __str__(self) -> str:
         """Return how a message names it."""
@@ -28,7 +31,8 @@ class Holder:
 def holders(message: str) -> tuple[Holder, ...]:
     """Read the holders from the engine's message; empty when it names none."""
     return tuple(
-        Holder(match["user"], match["host"], int(match["pid"]), match["since"]) for match in _HOLDER.finditer(message)
+        Holder(match["user"], match["host"], int(match["pid"]), match["since"], match["url"])
+        for match in _HOLDER.finditer(message)
     )
 
 
@@ -49,6 +53,20 @@ def stale(holder: Holder, local_state: bool) -> bool:
     except PermissionError:  # it lives and is somebody else's
         return False
     return False
+
+
+def remove(holder: Holder) -> bool:
+    """Remove a stale lock that lies in a folder of this machine; returns whether it does.
+
+    For the lock of a stack that was never made: `pulumi cancel` knows no such stack.
+    """
+    parts = urllib.parse.urlsplit(holder.url)
+    if parts.scheme != "file":
+        return False
+    path = Path(urllib.parse.unquote(parts.path))
+    for file in (path, path.with_name(f"{path.name}.attrs")):
+        file.unlink(missing_ok=True)
+    return True
 
 
 def advice(stack: str, folder: str, found: tuple[Holder, ...]) -> str:

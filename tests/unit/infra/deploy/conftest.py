@@ -1,0 +1,244 @@
+"""A project of small programs that need no plugin: components and outputs, on the real engine."""
+
+import http.server
+import json
+import os
+import textwrap
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from trihull_infra import engine, environment
+from trihull_infra.cloud import Cloud
+from trihull_infra.deploy.context import Context, Documents
+from trihull_infra.deploy.flow import Flow
+from trihull_infra.deploy.stacks import Diagnostic, Result, Task
+from trihull_runtime.contract import (
+    EnvironmentReleases,
+    Evaluation,
+    Image,
+    Release,
+    ReleasedModel,
+    ReleasedRouter,
+    Signature,
+    SiteRelease,
+    Verdict,
+)
+from trihull_runtime.contract.manifest import DataType, Tensor
+
+STACKS = Path(__file__).parents[4] / "stacks"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+SITE = """
+    import json, pathlib, pulumi
+    stack = pulumi.get_stack()
+    cloud = stack.split("-")[1]
+    switch = pathlib.Path("switches") / cloud
+    if switch.exists():
+        exec(switch.read_text())
+    pulumi.ComponentResource("trihull:test:Thing", f"thing-{cloud}")
+    for key, value in json.loads(pathlib.Path("outputs.json").read_text()).items():
+        if isinstance(value, str):
+            value = value.replace("CLOUD", cloud)
+        secret = key in ("kubeconfig", "router_key", "serving_key")
+        pulumi.export(key, pulumi.Output.secret(value) if secret else value)
+"""
+SERVING = """
+    import json, pathlib, pulumi
+    cloud = pulumi.get_stack().split("-")[1]
+    environment = pulumi.get_stack().split("-")[0]
+    releases = json.loads(pathlib.Path(f"../environments/{environment}.releases.json").read_text())
+    fleet = json.loads(pathlib.Path(f"../environments/{environment}.fleet.json").read_text())
+    switch = pathlib.Path("switches") / cloud
+    if switch.exists():
+        exec(switch.read_text())
+    authorities = [site["name"] for site in fleet["sites"] if site["ca_certificate"]]
+    pulumi.ComponentResource("trihull:test:Serving", f"serving-{cloud}", {"authorities": authorities})
+    pulumi.export("version", 1)
+    number = 8000 + ["aws", "gcp", "azure"].index(cloud)
+    endpoint = {"url": f"https://127.0.0.1:{number}", "server_name": f"serving.{cloud}.{environment}.trihull.internal"}
+    pulumi.export("endpoint", endpoint)
+    models = {
+        name: {"version": "1", "release_digest": sites[cloud]["release_digest"]}
+        for name, sites in releases["models"].items()
+    }
+    pulumi.export("models", models)
+"""
+ROUTING = """
+    import json, pathlib, pulumi
+    cloud = pulumi.get_stack().split("-")[1]
+    environment = pulumi.get_stack().split("-")[0]
+    fleet = json.loads(pathlib.Path(f"../environments/{environment}.fleet.json").read_text())
+    pulumi.ComponentResource("trihull:test:Router", f"router-{cloud}", {"sites": len(fleet["sites"])})
+    pulumi.export("fleet", json.dumps(fleet))
+    pulumi.export("endpoint", {"url": pathlib.Path("url").read_text()})
+"""
+
+
+class Recording:
+    """A display that only remembers."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.results: dict[str, Result] = {}
+
+    def started(self, task: Task) -> None:
+        self.lines.append(f"{task.title} started")
+
+    def step(self, task: Task, phase: str, operation: str, token: str, urn: str) -> None:
+        self.lines.append(f"{task.title} {phase} {operation} {token}")
+
+    def said(self, task: Task, diagnostic: Diagnostic) -> None:
+        self.lines.append(f"{task.title} {diagnostic.severity}: {diagnostic}")
+
+    def finished(self, task: Task, result: Result) -> None:
+        self.results[task.title] = result
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    def tick(self) -> None:
+        pass
+
+
+@dataclass
+class Project:
+    """A stacks folder with an environment of three clouds, `lab`, and a state of its own."""
+
+    root: Path
+    engine: Path
+    display: Recording = field(default_factory=Recording)
+
+    @property
+    def stacks(self) -> Path:
+        return self.root / "stacks"
+
+    @property
+    def documents(self) -> Documents:
+        return Documents(self.stacks / "environments", "lab")
+
+    @property
+    def variables(self) -> dict[str, str]:
+        ours = {
+            "PULUMI_BACKEND_URL": f"file://{self.root / 'state'}",
+            "PULUMI_HOME": str(self.root / "home"),
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+        return {**os.environ, **ours}
+
+    def write(self, project: str, program: str) -> None:
+        folder = self.stacks / project
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "switches").mkdir(exist_ok=True)
+        (folder / "Pulumi.yaml").write_text(f"name: trihull-{project}\nruntime: python\n")
+        (folder / "__main__.py").write_text(textwrap.dedent(program))
+
+    def switch(self, project: str, cloud: str, code: str | None) -> None:
+        """Make the program of one cloud run `code` first; None takes that back."""
+        path = self.stacks / project / "switches" / cloud
+        path.unlink(missing_ok=True)
+        if code is not None:
+            path.write_text(code)
+
+    def release(self, digit: str, accepted: tuple[str, ...] = ()) -> EnvironmentReleases:
+        """Write a release whose digests are all `digit`, and the document that says every site shall serve it."""
+        digest = f"sha256:{digit * 64}"
+        folder = self.root / f"release-{digit}"
+        tensor = Tensor("x", DataType.FP32, (-1, 64))
+        release = Release(
+            version=1,
+            model=ReleasedModel("digits", "1", Signature((tensor,), (tensor,))),
+            release_digest=digest,
+            image=Image(digest, ("linux/amd64",), "image"),
+            evaluation=Evaluation({"accuracy": 0.97}, (), Verdict.PASSED),
+            attestations=(),
+        )
+        release.write(folder / "release.json")
+        (folder / "image").mkdir(exist_ok=True)
+        (folder / "image" / "index.json").write_text("{}")
+        site = SiteRelease(digest, digest, f"../../release-{digit}/release.json")
+        releases = EnvironmentReleases(
+            version=1,
+            environment="lab",
+            models={"digits": dict.fromkeys(("aws", "gcp", "azure"), site)},
+            accepted={"digits": (digest, *accepted)},
+            router=ReleasedRouter(digest, f"../../release-{digit}/image"),
+        )
+        releases.write(self.documents.releases)
+        return releases
+
+    def context(self) -> Context:
+        spec = environment.load("lab", self.documents.folder)
+        return Context(spec, self.stacks, self.documents, self.engine, self.variables, None)
+
+    def flow(self, action: str = "up", clouds: tuple[Cloud, ...] = tuple(Cloud)) -> Flow:
+        return Flow(self.context(), clouds, self.display, action)
+
+    def locks(self) -> list[Path]:
+        return list((self.root / "state").rglob("locks/**/*.json"))
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> Path:
+    return engine.ensure().path
+
+
+class _Router(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/routerz" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def router() -> Iterator[str]:
+    """A router that accepts: its address."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Router) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path, pulumi: Path, router: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("TRIHULL_HOME", str(tmp_path / "trihull"))
+    made = Project(tmp_path, pulumi)
+    (tmp_path / "state").mkdir()
+    for name, program in (("site", SITE), ("serving", SERVING), ("routing", ROUTING)):
+        made.write(name, program)
+    made.documents.folder.mkdir()
+    local = (STACKS / "environments" / "local.yaml").read_text()
+    (made.documents.folder / "lab.yaml").write_text(local.replace("name: local", "name: lab"))
+    outputs = {
+        "version": 1,
+        "environment": "lab",
+        "cloud": "CLOUD",
+        "region": "somewhere",
+        "residency": "eu",
+        "cluster_name": "trihull-lab",
+        "kubernetes_version": "1.34",
+        "kubeconfig": "{}",
+        "registry": f"oci-layout://{tmp_path}/registries/CLOUD",
+        "bucket": "file:///bucket",
+        "identities": {},
+        "ca_certificate": CERTIFICATE,
+        "router_certificate": CERTIFICATE,
+        "router_key": "key",
+        "serving_certificate": CERTIFICATE,
+        "serving_key": "key",
+        "node_pools": [],
+    }
+    (made.stacks / "site" / "outputs.json").write_text(json.dumps(outputs))
+    (made.stacks / "routing" / "url").write_text(router)
+    made.release("a")
+    return made

@@ -1,0 +1,244 @@
+"""The order of a deploy on the real engine, with programs that need no plugin."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.infra.deploy.conftest import CERTIFICATE, Project
+from trihull_infra.cloud import Cloud
+from trihull_infra.errors import SpecError
+from trihull_runtime.contract import EnvironmentReleases, Fleet
+from trihull_runtime.errors import TrihullError
+
+pytestmark = pytest.mark.timeout(300)
+
+A, B = (f"sha256:{digit * 64}" for digit in "ab")
+ONE = (Cloud.AWS,)
+
+
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {seconds} s"
+        time.sleep(0.02)
+
+
+def steps(project: Project) -> dict[str, bool]:
+    return {title: result.ok for title, result in project.display.results.items()}
+
+
+def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Project, router: str) -> None:
+    report = project.flow().up(publish=False)
+    assert report.failed == []
+    assert set(steps(project)) == {f"{cloud} {part}" for cloud in Cloud for part in ("site", "serving", "routing")}
+    fleet = Fleet.read(project.documents.fleet)
+    assert [site.name for site in fleet.sites] == ["aws", "gcp", "azure"]
+    assert [site.endpoint.port for site in fleet.sites if site.endpoint] == [8000, 8001, 8002]
+    assert {site.ca_certificate for site in fleet.sites} == {CERTIFICATE}
+    assert fleet.models == {"digits": (A,)}
+    assert "key" not in project.documents.fleet.read_text()
+    assert project.documents.read_routers() == dict.fromkeys(("aws", "gcp", "azure"), router)
+    assert project.locks() == []
+    before = project.documents.fleet.stat().st_mtime_ns
+    again = project.flow().up(publish=False)
+    assert (again.changed, again.failed) == (0, [])
+    assert project.documents.fleet.stat().st_mtime_ns == before
+    preview = project.flow("preview").preview()
+    assert (preview.changed, preview.failed) == (0, [])
+    assert len(preview.steps) == 9
+    project.documents.fleet.unlink()
+    assert project.flow("fleet").fleet().failed == []
+    assert Fleet.read(project.documents.fleet) == fleet
+
+
+def test_a_site_that_fails_stops_no_other_and_stays_in_the_fleet(project: Project) -> None:
+    assert project.flow().up(publish=False).failed == []
+    before = Fleet.read(project.documents.fleet)
+    project.release("b", accepted=(A,))
+    project.switch("site", "gcp", "raise ValueError('no quota left')")
+    report = project.flow().up(publish=False)
+    assert [(step.cloud, step.project) for step in report.failed] == [("gcp", "site")]
+    assert "no quota left" in report.failed[0].result.problem
+    assert {step.project for step in report.steps if step.cloud is Cloud.GCP} == {"site"}
+    assert {step.project for step in report.steps if step.cloud is Cloud.AZURE} >= {"site", "serving", "routing"}
+    fleet = Fleet.read(project.documents.fleet)
+    assert fleet.sites == before.sites
+    assert fleet.models == {"digits": (B, A)}  # gcp serves the old one still
+    project.switch("site", "gcp", None)
+    again = project.flow().up(publish=False)
+    assert again.failed == []
+    assert Fleet.read(project.documents.fleet).models == {"digits": (B,)}
+    assert EnvironmentReleases.read(project.documents.releases).accepted == {"digits": (B,)}
+    routing = project.display.results["aws routing"]
+    assert routing.outputs is not None
+    assert json.loads(routing.outputs["fleet"])["models"] == {"digits": [B]}  # the routers were told
+
+
+def test_a_serving_that_fails_keeps_older_releases_accepted(project: Project) -> None:
+    project.release("b", accepted=(A,))
+    project.switch("serving", "aws", "import trihull_infra.errors as e; raise e.SpecError('no such machine class')")
+    report = project.flow(clouds=(Cloud.AWS, Cloud.GCP)).up(publish=False)
+    assert [(step.cloud, step.project) for step in report.failed] == [("aws", "serving")]
+    assert report.failed[0].result.problem.endswith("no such machine class")
+    assert "Traceback" not in report.failed[0].result.problem
+    fleet = Fleet.read(project.documents.fleet)
+    assert [site.endpoint is not None for site in fleet.sites] == [False, True, False]
+    assert EnvironmentReleases.read(project.documents.releases).accepted == {"digits": (B, A)}
+
+
+def test_outputs_that_are_not_what_the_contract_asks_for_fail_that_cloud(project: Project) -> None:
+    outputs = project.stacks / "site" / "outputs.json"
+    outputs.write_text(json.dumps({**json.loads(outputs.read_text()), "registry": "https://wrong"}))
+    report = project.flow(clouds=ONE).up(publish=False)
+    assert [(step.cloud, step.project) for step in report.failed] == [("aws", "outputs")]
+    assert "registry" in report.failed[0].result.problem
+    assert steps(project) == {"aws site": True}
+
+
+def test_preview_before_the_site_exists_says_so(project: Project) -> None:
+    report = project.flow("preview", ONE).preview()
+    assert report.failed == []
+    assert [step.project for step in report.steps] == ["site"]
+    assert report.changed == 2
+    assert any("aws serving and routing are not previewed: its site lab-aws" in line for line in project.display.lines)
+    assert not project.documents.fleet.exists()
+
+
+def test_destroy_takes_everything_down_in_reverse(project: Project) -> None:
+    assert project.flow(clouds=ONE).up(publish=False).failed == []
+    report = project.flow("destroy", ONE).destroy(remove=True)
+    assert report.failed == []
+    assert [step.project for step in report.steps] == ["routing", "serving", "site"]
+    assert all(step.result.changes == {"delete": 2} for step in report.steps)
+    assert project.documents.read_routers() == {}
+    assert [site.endpoint for site in Fleet.read(project.documents.fleet).sites] == [None, None, None]
+    assert not list((project.root / "state").rglob("stacks/**/*.json"))
+    again = project.flow("destroy", ONE).destroy(remove=True)
+    assert again.failed == []
+
+
+@pytest.mark.parametrize("spoil", ["releases", "cloud", "layout", "router", "swapped"])
+def test_what_cannot_be_brought_up_is_refused_before_anything_is_changed(project: Project, spoil: str) -> None:
+    path = project.documents.releases
+    value = json.loads(path.read_text())
+    if spoil == "releases":
+        path.unlink()
+    elif spoil == "cloud":
+        del value["models"]["digits"]["gcp"]
+    elif spoil == "layout":
+        (project.root / "release-a" / "image" / "index.json").unlink()
+    elif spoil == "router":
+        del value["router"]
+    else:
+        release = project.root / "release-a" / "release.json"
+        release.write_text(release.read_text().replace(A, B))
+    if spoil in ("cloud", "router"):
+        path.write_text(json.dumps(value))
+    with pytest.raises(TrihullError) as caught:
+        project.flow().up(publish=False)
+    assert isinstance(caught.value, SpecError) or spoil == "swapped"
+    assert project.display.results == {}
+    assert not project.documents.fleet.exists()
+
+
+def test_images_are_published_to_the_site_before_serving(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[tuple[str, str, str]] = []
+
+    def copy(source: Path, target: Path, digest: str) -> None:
+        assert "aws serving" not in project.display.results
+        copied.append((source.resolve().parent.name, target.name, digest))
+
+    monkeypatch.setattr("trihull_infra.deploy.publishing.layout.copy", copy)
+    assert project.flow(clouds=ONE).up(publish=True).failed == []
+    assert copied == [("release-a", "aws", A), ("release-a", "aws", A)]
+
+
+def test_a_registry_on_the_network_fails_with_what_to_do(project: Project) -> None:
+    outputs = project.stacks / "site" / "outputs.json"
+    outputs.write_text(json.dumps({**json.loads(outputs.read_text()), "registry": "registry.example.com/images"}))
+    report = project.flow(clouds=ONE).up(publish=True)
+    assert [(step.cloud, step.project) for step in report.failed] == [("aws", "publish")]
+    assert "--no-publish" in report.failed[0].result.problem
+    assert steps(project) == {"aws site": True}
+
+
+def test_a_stop_lets_the_engine_end_and_leaves_no_lock(project: Project) -> None:
+    begun = project.root / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch()\nfor _ in range(3000): time.sleep(0.1)"
+    project.switch("site", "aws", code)
+
+    def stop() -> None:
+        until(begun.exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    report = project.flow(clouds=ONE).up(publish=False)
+    thread.join()
+    assert report.stopped == signal.SIGTERM
+    assert [step.project for step in report.failed] == ["site"]
+    assert project.display.results["aws site"].stopped
+    assert project.locks() == []
+    project.switch("site", "aws", None)
+    assert project.flow(clouds=ONE).up(publish=False).failed == []
+
+
+def lock(project: Project, pid: int) -> Path:
+    folder = project.root / "state" / ".pulumi" / "locks" / "organization" / "trihull-site" / "lab-aws"
+    folder.mkdir(parents=True, exist_ok=True)
+    value = {"pid": pid, "username": "ada", "hostname": socket.gethostname(), "timestamp": "2026-11-23T00:00:00Z"}
+    path = folder / "11111111-1111-1111-1111-111111111111.json"
+    path.write_text(json.dumps(value))
+    return path
+
+
+def test_a_lock_whose_process_lives_is_named_and_kept(project: Project) -> None:
+    assert project.flow("preview", ONE).preview().failed == []  # so that the stack exists
+    path = lock(project, os.getpid())
+    report = project.flow(clouds=ONE).up(publish=False)
+    problem = report.failed[0].result.problem
+    assert f"locked by ada@{socket.gethostname()} (process {os.getpid()})" in problem
+    assert "pulumi cancel --stack lab-aws" in problem
+    assert path.exists()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_lock_of_a_dead_process_is_broken_with_a_notice(project: Project, exists: bool) -> None:
+    if exists:
+        assert project.flow("preview", ONE).preview().failed == []
+    with subprocess.Popen(["/bin/sh", "-c", "exit 0"]) as process:
+        process.wait()
+    lock(project, process.pid)
+    assert project.flow(clouds=ONE).up(publish=False).failed == []
+    notice = f"breaking the lock of ada@{socket.gethostname()} (process {process.pid})"
+    assert any(notice in line for line in project.display.lines)
+    assert project.locks() == []
+    assert steps(project)["aws site"]
+
+
+def test_a_stack_process_that_is_killed_is_reported_and_the_next_run_completes(project: Project) -> None:
+    pid = project.root / "pid"
+    code = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    project.switch("site", "aws", code)
+
+    def kill() -> None:
+        until(lambda: pid.exists() and pid.read_text())
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    report = project.flow(clouds=(Cloud.AWS, Cloud.GCP)).up(publish=False)
+    thread.join()
+    assert [(step.cloud, step.project) for step in report.failed] == [("aws", "site")]
+    assert "ended without an answer" in report.failed[0].result.problem
+    assert steps(project)["gcp routing"]
+    project.switch("site", "aws", None)
+    until(lambda: project.flow(clouds=ONE).up(publish=False).failed == [])
