@@ -217,6 +217,8 @@ def _problem(detail: ErrorDetails) -> str:
             message = "is missing"
         case "value_error":
             pass
+        case "model_type" | "model_attributes_type":
+            message = f"expected keys and values, found {detail['input']!r:.60}"
         case _:
             message = f"{message[:1].lower()}{message[1:]}, found {detail['input']!r:.60}"
     return f"{place}: {message}" if place else message

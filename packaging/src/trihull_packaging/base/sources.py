@@ -53,7 +53,10 @@ def parse_deb822(text: str) -> Iterator[Source]:
                 name, _, value = raw.partition(":")
                 field = name.strip().lower()
                 fields[field] = value.strip()
-        if fields.get("enabled", "yes").lower() in ("no", "false", "off", "0") or "deb" not in fields.get("types", ""):
+        if (
+            fields.get("enabled", "yes").lower() in ("no", "false", "off", "0")
+            or "deb" not in fields.get("types", "").split()
+        ):
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
