@@ -1,0 +1,172 @@
+"""One `cloud` fixture over every cloud; each program is run once for each environment, cloud and mode."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.parity import mocks
+from tests.parity.mocks import Recording
+from trihull_infra import environment, routing, serving, site
+from trihull_infra.cloud import Cloud
+from trihull_infra.environment import Environment
+
+REPOSITORY = Path(__file__).parents[2]
+RELEASE = f"sha256:{'a' * 64}"
+IMAGE = f"sha256:{'b' * 64}"
+ROUTER = f"sha256:{'c' * 64}"
+PROGRAMS: dict[str, Callable[[], None]] = {"site": site.run, "serving": serving.run, "routing": routing.run}
+
+# What local does not ask for: guarded, private, larger, half of it spot.
+FULL = """
+version: 1
+name: longestname1
+owner: platform
+tags: {cost_centre: models}
+protect: true
+kubernetes_version: "1.33"
+clouds:
+  aws:
+    region: us-east-1
+    zones: [us-east-1a, us-east-1b, us-east-1c]
+    account: "123456789012"
+    administrators: [arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b]
+    residency: us
+  gcp:
+    region: us-east1
+    zones: [us-east1-b, us-east1-c, us-east1-d]
+    project: some-project
+    administrators: ["group:a@example.com", "user:b@example.com"]
+    residency: us
+  azure:
+    region: eastus
+    zones: ["1", "2", "3"]
+    subscription: 11111111-1111-1111-1111-111111111111
+    administrators: [00000000-0000-0000-0000-00000000000a, 00000000-0000-0000-0000-00000000000b]
+    residency: us
+api_server: {authorised_networks: []}
+pools: {serving: {machine: large, nodes_min: 4, nodes_max: 9, spot_share: 0.5}}
+serving: {replicas_min: 3, replicas_max: 12}
+routing: {policy: local-first, replicas: 2, timings: wan}
+"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the SDKs warn of their own deprecations while they are imported; ours stay errors."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_.*"))
+
+
+class Run(Protocol):
+    """Gives what a program registered; the third argument is whether it is a preview."""
+
+    def __call__(self, project: str, stack: str, preview: bool = False) -> Recording: ...
+
+
+@pytest.fixture(params=list(Cloud))
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    return Cloud(request.param)
+
+
+@pytest.fixture(params=["local", "longestname1"])
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["update", "preview"])
+def preview(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like `stacks/`, with the documents that programs read."""
+    root = tmp_path_factory.mktemp("stacks")
+    environments = root / "environments"
+    environments.mkdir()
+    (environments / "local.yaml").write_bytes((REPOSITORY / "stacks/environments/local.yaml").read_bytes())
+    (environments / "longestname1.yaml").write_text(FULL)
+    for project in PROGRAMS:
+        (root / project).mkdir()
+    write_release(root / "release")
+    for name in ("local", "longestname1"):
+        write_documents(environments, name)
+    return root
+
+
+def write_release(folder: Path, **changes: object) -> None:
+    """Write a `release.json`."""
+    tensor = {"name": "x", "datatype": "FP32", "shape": [-1, 64]}
+    folder.mkdir(exist_ok=True)
+    release = {
+        "version": 1,
+        "model": {"name": "digits", "version": "1.2", "signature": {"inputs": [tensor], "outputs": [tensor]}},
+        "release_digest": RELEASE,
+        "image": {"index_digest": IMAGE, "platforms": ["linux/amd64"], "layout": "image"},
+        "evaluation": {"metrics": {}, "gates": [], "verdict": "passed"},
+        "attestations": [],
+    }
+    (folder / "release.json").write_text(json.dumps({**release, **changes}))
+
+
+def write_documents(folder: Path, name: str) -> None:
+    """Write releases and fleet of an environment."""
+    release = {"release_digest": RELEASE, "index_digest": IMAGE, "path": "../release/release.json"}
+    releases = {
+        "version": 1,
+        "environment": name,
+        "models": {"digits": {str(cloud): release for cloud in Cloud}},
+        "accepted": {"digits": [RELEASE]},
+        "router": {"index_digest": ROUTER, "layout": "../router/image"},
+    }
+    sites = [
+        {
+            "name": str(cloud),
+            "cloud": str(cloud),
+            "region": "r",
+            "residency": "eu",
+            "endpoint": None,
+            "ca_certificate": mocks.PEM.replace("MIIB", f"MIIB{cloud}"),
+            "priority": 0,
+            "weight": 1,
+        }
+        for cloud in Cloud
+    ]
+    fleet = {"version": 1, "environment": name, "models": {"digits": [RELEASE]}, "sites": sites}
+    (folder / f"{name}.releases.json").write_text(json.dumps(releases))
+    (folder / f"{name}.fleet.json").write_text(json.dumps(fleet))
+
+
+@pytest.fixture(scope="session")
+def run(projects: Path) -> Iterator[Run]:
+    before = Path.cwd()
+
+    @functools.cache
+    def once(project: str, stack: str, preview: bool = False) -> Recording:
+        references = {}
+        if project != "site":
+            references[f"organization/trihull-site/{stack}"] = mocks.opened(once("site", stack).exports)
+        os.chdir(projects / project)
+        try:
+            return mocks.run(
+                PROGRAMS[project],
+                project=f"trihull-{project}",
+                stack=stack,
+                preview=preview,
+                references=references,
+            )
+        finally:
+            os.chdir(before)
+
+    yield once
+    once.cache_clear()
+
+
+@pytest.fixture
+def spec(projects: Path, name: str) -> Environment:
+    return environment.load(name, projects / "environments")

@@ -1,0 +1,246 @@
+"""Running a program without engine or cloud: what it registers is recorded with everything the engine would be told.
+
+Mocks alone do not show parent, protect or dependencies, so the monitor is ours. In preview, what only the cloud knows
+is unknown, as the engine would have it.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import empty_pb2, json_format, struct_pb2
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.proto import provider_pb2, resource_pb2
+from pulumi.runtime.stack import Stack, massage, run_pulumi_func
+
+from trihull_infra.registered import Registered
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n"
+CA = base64.b64encode(PEM.encode()).decode()
+KUBECONFIG = json.dumps(
+    {"clusters": [{"name": "x", "cluster": {"server": "https://aks.example", "certificate-authority-data": CA}}]}
+)
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+
+SIGNATURE = "4dabf18193072939515e22adb298388d"  # pulumi/sdk, common/resource/sig: what kind of special value this is
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+UNKNOWN = rpc.UNKNOWN
+
+# Outputs that only the cloud knows, for the types whose outputs our programs read.
+COMPUTED: Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+    "aws:kms/key:Key": lambda name, _: {"arn": f"arn:aws:kms:::key/{name}", "keyId": name},
+    "aws:iam/role:Role": lambda name, _: {"arn": f"arn:aws:iam::123456789012:role/{name}"},
+    "aws:ec2/eip:Eip": lambda name, _: {"allocationId": f"eipalloc-{name}"},
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda *_: {"latestVersion": 1},
+    "aws:s3/bucket:Bucket": lambda _, inputs: {"arn": f"arn:aws:s3:::{inputs['bucket']}"},
+    "aws:ecr/repository:Repository": lambda _, inputs: {"repositoryUrl": f"registry.example/{inputs['name']}"},
+    "aws:eks/cluster:Cluster": lambda _, inputs: {
+        "arn": f"arn:aws:eks:::cluster/{inputs['name']}",
+        "endpoint": "https://eks.example",
+        "certificateAuthority": {"data": CA},
+    },
+    "gcp:container/cluster:Cluster": lambda *_: {
+        "endpoint": "192.0.2.1",
+        "masterAuth": {"clusterCaCertificate": CA},
+    },
+    "gcp:serviceaccount/account:Account": lambda _, inputs: {
+        "email": f"{inputs['accountId']}@trihull-local.iam.gserviceaccount.com",
+        "name": f"projects/trihull-local/serviceAccounts/{inputs['accountId']}",
+    },
+    "gcp:artifactregistry/repository:Repository": lambda _, inputs: {
+        "registryUri": f"docker.pkg.example/{inputs['repositoryId']}",
+        "name": inputs["repositoryId"],
+    },
+    "azure-native:resources:ResourceGroup": lambda _, inputs: {"name": inputs["resourceGroupName"]},
+    "azure-native:network:VirtualNetwork": lambda _, inputs: {"name": inputs["virtualNetworkName"]},
+    "azure-native:containerservice:ManagedCluster": lambda _, inputs: {
+        "name": inputs["resourceName"],
+        # Given as a list, returned as a map: the API's own shape.
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {"id": {"principalId": "p", "clientId": "c"}}},
+        "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://issuer.example/"},
+    },
+    "azure-native:managedidentity:UserAssignedIdentity": lambda name, inputs: {
+        "name": inputs["resourceName"],
+        "principalId": f"principal-{name}",
+        "clientId": f"client-{name}",
+    },
+    "azure-native:containerregistry:Registry": lambda _, inputs: {"loginServer": "acr.example"},
+    "azure-native:storage:StorageAccount": lambda _, inputs: {"name": inputs["accountName"]},
+    "azure-native:storage:BlobContainer": lambda _, inputs: {"name": inputs["containerName"]},
+    "azure-native:containerservice:AgentPool": lambda _, inputs: {"name": inputs["agentPoolName"]},
+    "tls:index/privateKey:PrivateKey": lambda *_: {"privateKeyPem": {SIGNATURE: SECRET, "value": KEY}},
+    "tls:index/selfSignedCert:SelfSignedCert": lambda *_: {"certPem": PEM},
+    "tls:index/certRequest:CertRequest": lambda *_: {"certRequestPem": "-----BEGIN CERTIFICATE REQUEST-----\n"},
+    "tls:index/locallySignedCert:LocallySignedCert": lambda *_: {"certPem": PEM},
+    "kubernetes:core/v1:Service": lambda *_: {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}},
+}
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that the program marked as secret."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Resource(Registered):
+    """A registered resource with all that the engine is told of it."""
+
+    custom: bool
+    parent: str
+    provider: str
+    protect: bool
+    ignore_changes: tuple[str, ...]
+    delete_before_replace: bool
+    aliases: int
+
+
+@dataclass
+class Recording:
+    """What a program registered, invoked and exported."""
+
+    resources: list[Resource] = field(default_factory=list)
+    invokes: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def registered(self) -> list[Registered]:
+        """The custom resources, secrets laid open, as `describe` takes them."""
+        return [Registered(one.type, one.name, opened(one.inputs)) for one in self.resources if one.custom]
+
+    def of_type(self, token: str) -> list[Resource]:
+        return [one for one in self.resources if one.type == token]
+
+    def the(self, token: str, name: str | None = None) -> Resource:
+        found = [one for one in self.of_type(token) if name is None or one.name == name]
+        assert len(found) == 1, f"{len(found)} resources {token} {name or ''}, expected one"
+        return found[0]
+
+
+def opened(value: Any) -> Any:
+    """Return a value without the marks of secrets."""
+    if isinstance(value, Secret):
+        return opened(value.value)
+    if isinstance(value, Mapping):
+        return {key: opened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [opened(item) for item in value]
+    return value
+
+
+def _read(struct: struct_pb2.Struct) -> Any:
+    def marked(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.get(SIGNATURE) == SECRET:
+                return Secret(marked(value["value"]))
+            return {key: marked(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [marked(item) for item in value]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return marked(json_format.MessageToDict(struct))
+
+
+def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
+    return json_format.ParseDict(value, struct_pb2.Struct())
+
+
+class _Monitor(mocks.MockMonitor):
+    """The engine's side of a run: answers registrations at once, and writes them down."""
+
+    def __init__(self, preview: bool, references: Mapping[str, Mapping[str, Any]]) -> None:
+        self.recording = Recording()
+        self._preview = preview
+        self._references = references
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        urn = f"urn:pulumi:stack::project::{request.type}::{request.name}"
+        inputs = _read(request.object)
+        if request.type != "pulumi:pulumi:Stack":
+            self.recording.resources.append(
+                Resource(
+                    request.type,
+                    request.name,
+                    inputs,
+                    custom=request.custom,
+                    parent=request.parent,
+                    provider=request.provider,
+                    protect=request.protect,
+                    ignore_changes=tuple(request.ignoreChanges),
+                    delete_before_replace=request.deleteBeforeReplace,
+                    aliases=len(request.aliases),
+                )
+            )
+        if not request.custom:
+            return resource_pb2.RegisterResourceResponse(urn=urn, object=request.object)
+        known = json_format.MessageToDict(request.object)
+        # Only what the program said is known in a preview.
+        computed = COMPUTED.get(request.type, lambda *_: {})(request.name, opened(inputs))
+        state = {**known, **{key: UNKNOWN if self._preview else value for key, value in computed.items()}}
+        identifier = "" if self._preview else f"id-{request.name}"
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=_struct(state))
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        assert request.type == "pulumi:pulumi:StackReference", request.type
+        outputs = self._references.get(request.id)
+        if outputs is None:
+            raise RuntimeError(f"unknown stack {request.id!r}")
+        state = {"name": request.id, "outputs": dict(outputs), "secretOutputNames": []}
+        urn = f"urn:pulumi:stack::project::{request.type}::{request.name}"
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct(state))
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        self.recording.invokes.append((request.tok, _read(request.args), request.provider))
+        assert request.tok == "azure-native:containerservice:listManagedClusterUserCredentials", request.tok
+        answer = {"kubeconfigs": [{"name": "clusterUser", "value": base64.b64encode(KUBECONFIG.encode()).decode()}]}
+        return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        if "pulumi:pulumi:Stack" in request.urn:
+            self.recording.exports = _read(request.outputs)
+        return empty_pb2.Empty()
+
+
+def run(
+    program: Callable[[], None],
+    *,
+    project: str,
+    stack: str,
+    preview: bool,
+    references: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Recording:
+    """Run a program as the engine would, in the current folder; errors of the program come through.
+
+    `references` maps the full name of another stack to its outputs.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    monitor = _Monitor(preview, references or {})
+    try:
+        settings.reset_options()
+        mocks.set_mocks(mocks=_NoMocks(), project=project, stack=stack, preview=preview, monitor=monitor)
+
+        def begun() -> None:
+            program()
+            root = settings.get_root_resource()
+            assert isinstance(root, Stack)
+            root.register_outputs(massage(root.outputs, []))
+
+        loop.run_until_complete(run_pulumi_func(begun))
+    finally:
+        loop.close()
+        asyncio.set_event_loop(None)
+    return monitor.recording
+
+
+class _NoMocks(mocks.Mocks):
+    def call(self, args: Any) -> Any:
+        raise NotImplementedError(args.token)
+
+    def new_resource(self, args: Any) -> Any:
+        raise NotImplementedError(args.typ)
