@@ -198,3 +198,17 @@ def environment(engine_dir: Path | None = None) -> dict[str, str]:
         "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
         "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
     }
+
+
+def aws_environment(daemon: Daemon) -> dict[str, str]:
+    """Return what AWS's own tools need to look into the emulated account: its endpoint, and credentials of no worth.
+
+    Raises:
+        EmulatorError: the emulated account does not become ready.
+    """
+    deadline = time.monotonic() + START_S
+    while (endpoint := daemon.status()["moto"]) is None:
+        if time.monotonic() > deadline:
+            raise EmulatorError("the emulated AWS account did not become ready")
+        time.sleep(POLL_S)
+    return {"AWS_ENDPOINT_URL": str(endpoint), "AWS_ACCESS_KEY_ID": "emulated", "AWS_SECRET_ACCESS_KEY": "emulated"}

@@ -7,11 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from trihull_infra.emulators.home import Home
+from trihull_infra.emulators.aws.handlers import HANDLERS
+from trihull_infra.emulators.aws.moto import Moto
+from trihull_infra.emulators.capabilities import capabilities
 from trihull_infra.emulators.cluster.objects import is_namespaced
+from trihull_infra.emulators.home import Home
 from trihull_infra.emulators.plugins.kubernetes import KubernetesProvider
 from trihull_infra.emulators.plugins.provider import Provider
-from trihull_infra.emulators.plugins.recorded import Handler, Locks, RecordedProvider
+from trihull_infra.emulators.plugins.recorded import Handler, Locks, RecordedProvider, region_of
 from trihull_infra.emulators.plugins.tls import TlsProvider
 from trihull_infra.emulators.sites import Sites
 from trihull_infra.emulators.store import Store
@@ -28,6 +31,8 @@ class World:
         self.home = home
         self.store = Store(home.database)
         self.sites = Sites(home.clusters)
+        self.moto = Moto()
+        self._handlers: dict[str, Handler] = {token: kind(self.moto) for token, kind in HANDLERS.items()}
         self._locks = Locks()
         self._delays: dict[str, float] = {}
 
@@ -47,7 +52,7 @@ class World:
 
     def handler(self, token: str) -> Handler | None:
         """Return what carries a type out for real; None when it is recorded only."""
-        return None
+        return self._handlers.get(token)
 
     def holding(self, package: str, token: str, resource_id: str) -> threading.RLock:
         """Return the lock of one resource."""
@@ -64,7 +69,12 @@ class World:
 
     def restore(self) -> None:
         """Bring back what a restart ended: the clusters' processes, and moto's resources."""
-        self.sites.restore(self.store.all())
+        self.moto.start()
+        resources = self.store.all()
+        self.sites.restore(resources)
+        for resource in resources:
+            if handler := self.handler(resource.type):
+                handler.create(region_of(resource), resource.inputs, resource.outputs)
 
     def describe_sites(self) -> dict[str, Any]:
         """Return the sites: name -> cluster, server and pods."""
@@ -79,9 +89,11 @@ class World:
 
     def describe(self) -> dict[str, Any]:
         """Return what else the status shows."""
-        return {}
+        types = [token for types in self.store.counts().values() for token in types]
+        return {"moto": self.moto.endpoint, "capabilities": capabilities([*HANDLERS, *types])}
 
     def close(self) -> None:
         """End everything that runs; what is remembered stays on disk."""
         self.sites.close_all()
+        self.moto.close()
         self.store.close()

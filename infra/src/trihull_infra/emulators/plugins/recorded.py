@@ -233,6 +233,11 @@ def _images(folder: Path) -> int:
     return len(json.loads(index.read_text(encoding="utf-8"))["manifests"]) if index.is_file() else 0
 
 
+def region_of(resource: Resource) -> str:
+    """Return the region an AWS resource was made in."""
+    return str(resource.outputs.get("region") or resource.inputs.get("region") or "us-east-1")
+
+
 def decoded(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a provider's configuration: SDKs send everything but strings as JSON text."""
     return {key: _decoded(value) for key, value in arguments.items()}

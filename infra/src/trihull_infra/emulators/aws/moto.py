@@ -1,0 +1,140 @@
+"""moto in this process: AWS's control planes on a loopback port, and boto3 clients that speak to it alone."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from unittest import mock
+
+from trihull_infra.emulators.guards import ACCOUNT
+from trihull_infra.emulators.plugins.provider import RefusedError
+from trihull_infra.errors import EmulatorError
+
+LOG = logging.getLogger(__name__)
+START_S: Final = 120.0
+CREDENTIALS: Final = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}  # moto checks none
+
+
+class Moto:
+    """The emulated AWS account. It keeps nothing on disk: what was made is made again from the daemon's own memory."""
+
+    def __init__(self) -> None:
+        """Prepare; `start` serves."""
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: Any = None
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
+        self._ids = threading.Lock()
+
+    def start(self) -> None:
+        """Import moto and serve, in a thread: importing takes a second, and most of what starts the daemon needs no AWS."""
+        threading.Thread(target=self._start, name="moto", daemon=True).start()
+
+    def _start(self) -> None:
+        try:
+            os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's own policies, which programs attach
+            os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
+            from moto.server import ThreadedMotoServer
+
+            self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+            self._server.start()
+            LOG.info("moto serves AWS at %s", self.endpoint)
+        except BaseException as error:
+            self._failure = error
+            raise
+        finally:
+            self._ready.set()
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where moto serves; None while it starts."""
+        if self._server is None:
+            return None
+        host, port = self._server.get_host_and_port()
+        return f"http://{host}:{port}"
+
+    def wait(self) -> str:
+        """Return where moto serves, as soon as it does.
+
+        Raises:
+            EmulatorError: it did not start.
+        """
+        if not self._ready.wait(START_S) or self._failure is not None or self.endpoint is None:
+            raise EmulatorError(f"moto, which emulates AWS, did not start: {self._failure or 'no answer in time'}")
+        return self.endpoint
+
+    def client(self, service: str, region: str) -> Any:
+        """Return a boto3 client of a service; never one that could reach AWS."""
+        endpoint = self.wait()
+        with self._lock:
+            if (service, region) not in self._clients:
+                import boto3
+                from botocore.config import Config
+
+                options = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, max_pool_connections=32)
+                session = boto3.session.Session(**CREDENTIALS, region_name=region)
+                self._clients[service, region] = session.client(service, endpoint_url=endpoint, config=options)
+            return self._clients[service, region]
+
+    @contextmanager
+    def key_id(self, wanted: str) -> Iterator[None]:
+        """Make moto give the next KMS key this id, so that a key keeps its name over restarts of the daemon."""
+        self.wait()
+        with self._ids, mock.patch("moto.kms.models.generate_key_id", lambda _multi_region=False: wanted):
+            yield
+
+    def backend(self, service: str, region: str) -> Any:
+        """Return moto's own state of a service, for what its API offers no way to do."""
+        self.wait()
+        from moto.backends import get_backend
+        from moto.core import get_account_id  # noqa: F401 - moto's core must be imported before its backends
+
+        return get_backend(service)[ACCOUNT][region]
+
+    def close(self) -> None:
+        """Stop serving."""
+        if not self._ready.is_set():
+            self._ready.wait(START_S)
+        for client in self._clients.values():
+            client.close()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+def called(what: str, call: Callable[[], Any]) -> Any:
+    """Call a service; its refusal becomes ours, with its own words.
+
+    Raises:
+        RefusedError: the service refuses, or the arguments are none it knows.
+    """
+    from botocore.exceptions import ClientError, ParamValidationError
+
+    try:
+        return call()
+    except ClientError as error:
+        found = error.response.get("Error", {})
+        raise RefusedError(f"{what}: {found.get('Code')}: {found.get('Message')}") from error
+    except ParamValidationError as error:
+        raise RefusedError(f"{what}: {error}") from error
+
+
+def gone(call: Callable[[], Any], *codes: str) -> bool:
+    """Call a service; say whether it answered that there is no such thing.
+
+    Raises:
+        RefusedError: it refuses for another reason.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        call()
+    except ClientError as error:
+        found = error.response.get("Error", {})
+        if found.get("Code") in codes:
+            return True
+        raise RefusedError(f"{found.get('Code')}: {found.get('Message')}") from error
+    return False
