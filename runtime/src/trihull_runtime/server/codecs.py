@@ -193,7 +193,7 @@ def _decode_data(given: RequestInput, tensor: Tensor) -> Array:
     if not given.data:
         raise RequestError(f"input {given.name!r} has neither data nor parameters.binary_data_size")
     # Flat or nested by the first thing inside the outer list; a nested one must be as deep as its shape says.
-    start = bytes(memoryview(given.data)[:64]).replace(b" ", b"").replace(b"\n", b"").replace(b"\t", b"").replace(b"\r", b"")
+    start = bytes(memoryview(given.data)[:64]).translate(None, b" \n\t\r")
     nested = start.startswith(b"[[") and len(given.shape) > 1
     try:
         values = _data_decoder(tensor.datatype, len(given.shape) if nested else 1).decode(given.data)
@@ -207,7 +207,8 @@ def _decode_data(given: RequestInput, tensor: Tensor) -> Array:
             f"input {given.name!r} has {len(values)} values, but its shape {given.shape} needs {expected}"
         )
     try:
-        array: Array = np.array(values, dtype=NUMPY_TYPES[tensor.datatype])
+        with np.errstate(over="ignore"):  # told apart below, as an error of the request
+            array: Array = np.array(values, dtype=NUMPY_TYPES[tensor.datatype])
     except OverflowError as error:
         raise RequestError(f"input {given.name!r} holds a number that {tensor.datatype} cannot hold") from error
     except ValueError as error:

@@ -11,7 +11,7 @@ divide.onnx   `a` / `b`, FP32 [-1]: gives Infinity for a zero
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnx  # type: ignore[import-not-found]  # needed once, to make the files
 from onnx import TensorProto, helper, numpy_helper
 
 HERE = Path(__file__).parent
