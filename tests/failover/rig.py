@@ -113,9 +113,9 @@ class Router:
         return self.wait_end()
 
     def close(self) -> None:
-        """End everything of this router."""
+        """End everything of this router at once; `stop` is the polite way."""
         if self.process is not None and self.process.poll() is None:
-            self.stop()
+            self.kill()
         if (self.folder / "state").exists() and self.envoy.alive():
             self.envoy.quit()
 

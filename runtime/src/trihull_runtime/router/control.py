@@ -203,7 +203,7 @@ class Control:
         ingress = Ingress(settings.host, settings.port, settings.access_log)
         configuration = render(plan, self.process.layout, ingress, settings.timings)
         await asyncio.to_thread(self.process.validate, configuration.static)
-        version = self.memory.config_version + 1
+        version = max(self.memory.config_version, self._files.latest) + 1
         previous = self._configuration
         changed = await asyncio.to_thread(self._files.write, configuration, version)
         memory = replace(memory, config_version=version if changed else self.memory.config_version)

@@ -25,6 +25,11 @@ class Files:
             except (ValueError, KeyError, TypeError, OSError):
                 continue  # damaged: it counts as not written and is written again
 
+    @property
+    def latest(self) -> int:
+        """The highest version on disk: a router before us may have died between writing and remembering."""
+        return max(self.versions.values(), default=0)
+
     def write(self, configuration: Configuration, version: int) -> list[Path]:
         """Write what differs, under a version; returns the files written."""
         changed = []

@@ -107,7 +107,7 @@ class EnvoyProcess:
             os.ftruncate(descriptor, 0)
             command = [
                 str(self.binary), "-c", str(self.layout.bootstrap), "-l", "warning", "--disable-hot-restart",
-                "--reject-unknown-dynamic-fields", "--drain-strategy", "immediate",
+                "--reject-unknown-dynamic-fields", "--drain-strategy", "immediate", "--cpuset-threads",
             ]  # fmt: skip
             with self.layout.output.open("ab") as output:
                 try:
@@ -144,15 +144,20 @@ class EnvoyProcess:
         return " | ".join(lines[-3:]) or "it said nothing"
 
     def drain(self, limit_s: float) -> None:
-        """Say goodbye: health fails, connections are asked to close, requests in flight end (or time is up)."""
+        """Say goodbye: health fails and answers close their connections, so that clients go elsewhere; then nobody new
+        is let in; then requests in flight end, or time is up.
+
+        Args:
+            limit_s: for all of it; the first step has a third, within which a health check in front must notice.
+        """
+        deadline = time.monotonic() + limit_s
         self.admin.call("POST", "/healthcheck/fail")
-        self.admin.call("POST", "/drain_listeners?graceful&skip_exit")
-        begin = time.monotonic()
-        while time.monotonic() < begin + limit_s:
-            time.sleep(0.05)
-            open_ = self.admin.stats("^http.ingress.downstream_cx_active$")
-            if not any(open_.values()) and time.monotonic() > begin + limit_s / 2:
+        time.sleep(limit_s / 3)
+        self.admin.call("POST", "/drain_listeners")
+        while time.monotonic() < deadline:
+            if not any(self.admin.stats("^http.ingress.downstream_rq_active$").values()):
                 return
+            time.sleep(0.05)
 
     def quit(self) -> None:
         """End Envoy now: asked first, killed when it does not listen. Nothing is left when this returns."""
