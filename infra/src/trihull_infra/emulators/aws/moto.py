@@ -83,14 +83,13 @@ class Moto:
     def key_id(self, wanted: str) -> Iterator[None]:
         """Make moto give the next KMS key this id, so that a key keeps its name over restarts of the daemon."""
         self.wait()
-        with self._ids, mock.patch("moto.kms.models.generate_key_id", lambda _multi_region=False: wanted):
+        with self._ids, mock.patch("moto.kms.models.generate_key_id", return_value=wanted):
             yield
 
     def backend(self, service: str, region: str) -> Any:
         """Return moto's own state of a service, for what its API offers no way to do."""
         self.wait()
         from moto.backends import get_backend
-        from moto.core import get_account_id  # noqa: F401 - moto's core must be imported before its backends
 
         return get_backend(service)[ACCOUNT][region]
 
