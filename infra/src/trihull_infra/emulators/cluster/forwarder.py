@@ -87,6 +87,7 @@ class Client(Half):
         super().__init__()
         self.route = route
         self.task: asyncio.Task[None] | None = None
+        self.early = b""  # what came before a pod was found
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look for a pod; the kernel keeps what the client sends meanwhile."""
@@ -94,6 +95,23 @@ class Client(Half):
         assert self.transport is not None
         self.transport.pause_reading()
         self.task = asyncio.get_running_loop().create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what came; asyncio before Python 3.11.4 forgets a pause that was asked for in `connection_made`."""
+        if self.other is not None or self.lost:
+            super().data_received(data)
+            return
+        assert self.transport is not None
+        self.early += data
+        self.transport.resume_reading()
+        self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Pass on that nothing more comes, once there is somebody to tell."""
+        if self.other is None and not self.lost:
+            self.ended = True
+            return True
+        return super().eof_received()
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -113,6 +131,12 @@ class Client(Half):
             if half.lost:  # the pod closed at once
                 self.transport.close()
                 return
+            assert half.transport is not None
+            if self.early:
+                half.transport.write(self.early)
+                self.early = b""
+            if self.ended:
+                half.transport.write_eof()
             if half.ended:
                 self.transport.write_eof()
             self.transport.resume_reading()
