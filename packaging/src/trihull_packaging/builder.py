@@ -1,11 +1,12 @@
 """The pipeline: from a model's folder to a release, from nothing to the router's image."""
 
-import tempfile
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trihull_packaging import output, spec
+from trihull_packaging import cache, output, spec
 from trihull_packaging.base import debian, given
 from trihull_packaging.base.image import Base
 from trihull_packaging.oci.layers import Layer
@@ -50,8 +51,7 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
     """
     wanted = spec.load(model)
     architecture = host_platform().partition("/")[2]
-    with output.replacing(target) as partial, tempfile.TemporaryDirectory(prefix="trihull-") as scratch_name:
-        scratch = Path(scratch_name)
+    with output.replacing(target) as partial, _scratch(partial) as scratch:
         with progress.step("train", f"{wanted.train.script} in an environment of its own") as note:
             trained = train.run(wanted, model, scratch)
             note.text = trained.said
@@ -109,6 +109,17 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
         document = {"version": 1, "index_digest": digest, "layout": release.LAYOUT}
         write_file(partial / "router.json", document_bytes(document) + b"\n")
     return RouterImage(digest, (f"linux/{architecture}",))
+
+
+@contextlib.contextmanager
+def _scratch(partial: Path) -> Iterator[Path]:
+    """Give a folder for what the steps hand on; it lies in the unfinished output, so a killed build leaves it there."""
+    folder = partial / ".scratch"
+    folder.mkdir()
+    try:
+        yield folder.absolute()
+    finally:
+        cache.remove(folder)
 
 
 def _base(options: Options, wanted: str | None, model: Path, architecture: str) -> Base:

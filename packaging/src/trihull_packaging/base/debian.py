@@ -1,7 +1,6 @@
 """A base from Debian packages: made without root, Docker or an emulated CPU, from the machine's own archive."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -42,8 +41,12 @@ def debian_base(architecture: str, *, refresh: bool = False) -> Base:
     with cache.locked(pointer):
         name = None if refresh else _current(pointer)
         if name is None or not (pointer.parent / name).is_dir():
-            with tempfile.TemporaryDirectory(prefix="trihull-apt-") as scratch:
-                name = _make(Path(scratch), archives, architecture, recipe)
+            scratch = pointer.parent / f".apt-{inputs}.partial"
+            cache.remove(scratch)  # left by a build that was killed
+            try:
+                name = _make(scratch, archives, architecture, recipe)
+            finally:
+                cache.remove(scratch)
             write_file(pointer, json.dumps({"base": name}).encode())
     folder = pointer.parent / name
     layer = layers.read_layer(folder)

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, Literal
 
-from trihull_packaging import cache, resolver
+from trihull_packaging import cache, closures, resolver
 from trihull_packaging.base import interpreter
 from trihull_packaging.base.image import Base
 from trihull_packaging.oci import layers, tars
@@ -53,14 +53,13 @@ def environment(base: Base, part: Part) -> Environment:
 
 def dependencies_layer(base: Base, part: Part) -> Layer:
     """Return the locked closure of `trihull-runtime[part]`, with its bytecode."""
-    lock = resources.files("trihull_packaging") / "data" / f"{part}-requirements.txt"
+    lock = closures.DATA / f"{part}-requirements.txt"
     text = lock.read_bytes()
     name = cache.key("dependencies", _recipe(), text.decode(), _compiler(base), base.architecture)
 
     def entries(scratch: Path) -> Iterable[tars.Entry]:
         target = scratch / "dependencies"
-        with resources.as_file(lock) as path:
-            resolver.install_target(path, target, base.python_version, base.architecture)
+        resolver.install_target(lock, target, base.python_version, base.architecture)
         clean(target)
         interpreter.compile_folder(base.root, target, f"/{OPT}/dependencies")
         yield tars.Entry(f"{OPT}/requirements.txt", data=text, mode=0o644)
