@@ -29,7 +29,9 @@ def emulation(token: str) -> str:
         parts.append("OCI layout")
     if parts:
         return "real: " + ", ".join(parts)
-    return RECORDED if replaces(token) else f"{RECORDED}; replacements unknown"
+    if replaces(token) or package == "azure-native":  # there path and location are known to force one
+        return RECORDED
+    return f"{RECORDED}; replacements unknown"
 
 
 def capabilities(tokens: list[str]) -> dict[str, str]:

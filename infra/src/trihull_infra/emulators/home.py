@@ -80,7 +80,7 @@ class Home:
             self.root.chmod(0o700)
         except OSError as error:
             raise EmulatorError(
-                f"the emulators' folder {self.root} cannot be used: {error.strerror}; set TRIHULL_HOME to a folder of yours"
+                f"the emulators' folder {self.root} cannot be used: {error.strerror}; set TRIHULL_HOME to another"
             ) from error
 
     def running(self) -> bool:

@@ -113,9 +113,7 @@ class RecorderMocks(pulumi.runtime.Mocks):
             return self._object(urn, checked)
         return "", inputs  # a component
 
-    def _recorded(
-        self, urn: Urn, inputs: dict[str, Any], naming: Naming, provider: str
-    ) -> tuple[str, dict[str, Any]]:
+    def _recorded(self, urn: Urn, inputs: dict[str, Any], naming: Naming, provider: str) -> tuple[str, dict[str, Any]]:
         recorder = Recorder(urn.type.partition(":")[0])
         checked, failures = recorder.check(urn, {}, inputs, naming)
         self._raise(urn, failures)

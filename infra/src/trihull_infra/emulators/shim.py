@@ -46,7 +46,7 @@ def main() -> int:
         instance = call(address, "POST", f"/plugins/{package}", {"pid": os.getpid()})
     except (OSError, ValueError, KeyError) as error:
         sys.stderr.write(
-            f"the emulated {package} plugin cannot reach trihull's emulators ({error}); start them: trihull emulators start\n"
+            f"the emulated {package} plugin finds no emulators ({error}); start them: trihull emulators start\n"
         )
         return 69
     except RuntimeError as error:
@@ -59,11 +59,16 @@ def main() -> int:
         sys.stdout.flush()
         wait_for_end(parent)
     finally:
-        try:
-            call(address, "DELETE", f"/plugins/{instance['id']}", {})
-        except (OSError, ValueError, RuntimeError):
-            pass  # the daemon is gone, and its instances with it
+        drop(address, str(instance["id"]))
     return 0
+
+
+def drop(address: dict[str, object], instance: str) -> None:
+    """Tell the daemon that the engine let go; a daemon that is gone has no instances to drop."""
+    try:
+        call(address, "DELETE", f"/plugins/{instance}", {})
+    except (OSError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"the emulators did not hear that the plugin ended: {error}\n")
 
 
 def wait_for_end(parent: int) -> None:

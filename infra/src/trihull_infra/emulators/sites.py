@@ -52,7 +52,9 @@ class Sites:
         with self._lock:
             if server_key(server) in self._sites:
                 return
-            cluster = local_cluster(name, cloud.SITE, self._place(cloud.SITE, name, server), images=self._folder / "images")
+            cluster = local_cluster(
+                name, cloud.SITE, self._place(cloud.SITE, name, server), images=self._folder / "images"
+            )
             self._sites[server_key(server)] = Site(cloud.SITE, server, resource.id, cluster)
 
     def close(self, resource: Resource) -> None:

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS resources (
 );
 """
 FORMAT = "1"
+COLUMNS = "package, type, id, urn, seed, created, inputs, outputs"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Store:
         """Remember a resource, over an older one of the same type and id."""
         with self._lock:
             self._database.execute(
-                "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(position), 0) + 1 FROM resources), ?, ?) "
+                "INSERT INTO resources VALUES (?, ?, ?, ?, ?, ?, "
+                "(SELECT COALESCE(MAX(position), 0) + 1 FROM resources), ?, ?) "
                 "ON CONFLICT (package, type, id) DO UPDATE SET urn=excluded.urn, seed=excluded.seed, "
                 "created=excluded.created, inputs=excluded.inputs, outputs=excluded.outputs",
                 (
@@ -88,8 +90,7 @@ class Store:
         """Return one resource; None when there is none."""
         with self._lock:
             row = self._database.execute(
-                "SELECT package, type, id, urn, seed, created, inputs, outputs FROM resources "
-                "WHERE package = ? AND type = ? AND id = ?",
+                f"SELECT {COLUMNS} FROM resources WHERE package = ? AND type = ? AND id = ?",  # noqa: S608 - a constant
                 (package, kind, resource_id),
             ).fetchone()
         return _resource(row) if row else None
@@ -106,7 +107,7 @@ class Store:
         where, values = ("WHERE package = ? ", (package,)) if package else ("", ())
         with self._lock:
             rows = self._database.execute(
-                f"SELECT package, type, id, urn, seed, created, inputs, outputs FROM resources {where}ORDER BY position",  # noqa: S608 - no input in the text
+                f"SELECT {COLUMNS} FROM resources {where}ORDER BY position",  # noqa: S608 - no input in the text
                 values,
             ).fetchall()
         return [_resource(row) for row in rows]

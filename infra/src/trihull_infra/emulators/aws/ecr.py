@@ -29,7 +29,10 @@ class Repository(AwsHandler):
         mutability = new.get("imageTagMutability") or "MUTABLE"
         called(name, lambda: client.put_image_tag_mutability(repositoryName=name, imageTagMutability=mutability))
         scanning = new.get("imageScanningConfiguration") or {"scanOnPush": False}
-        called(name, lambda: client.put_image_scanning_configuration(repositoryName=name, imageScanningConfiguration=scanning))
+        called(
+            name,
+            lambda: client.put_image_scanning_configuration(repositoryName=name, imageScanningConfiguration=scanning),
+        )
         called(name, lambda: client.tag_resource(resourceArn=outputs["arn"], tags=tag_list(outputs)))
 
     def delete(self, region: str, inputs: Values, outputs: Values) -> None:
@@ -50,7 +53,10 @@ class LifecyclePolicy(AwsHandler):
     def create(self, region: str, inputs: Values, outputs: Values) -> None:
         """Put the policy."""
         name, text, client = inputs["repository"], document(inputs["policy"]), self.client(region)
-        called(f"ECR Repository ({name})", lambda: client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=text))
+        called(
+            f"ECR Repository ({name})",
+            lambda: client.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=text),
+        )
 
     def delete(self, region: str, inputs: Values, outputs: Values) -> None:
         """Remove the policy."""

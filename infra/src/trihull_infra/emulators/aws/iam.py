@@ -67,7 +67,10 @@ class RolePolicyAttachment(IamHandler):
     def create(self, region: str, inputs: Values, outputs: Values) -> None:
         """Attach; IAM refuses a policy that does not exist."""
         role, policy, client = inputs["role"], inputs["policyArn"], self.client(region)
-        called(f"attaching {policy} to IAM Role ({role})", lambda: client.attach_role_policy(RoleName=role, PolicyArn=policy))
+        called(
+            f"attaching {policy} to IAM Role ({role})",
+            lambda: client.attach_role_policy(RoleName=role, PolicyArn=policy),
+        )
 
     def delete(self, region: str, inputs: Values, outputs: Values) -> None:
         """Detach."""
@@ -114,7 +117,10 @@ class Policy(IamHandler):
             Path=inputs.get("path"), Description=inputs.get("description"), Tags=tag_list(outputs) or None
         )
         text = document(inputs["policy"])
-        called(f"creating IAM Policy ({name})", lambda: client.create_policy(PolicyName=name, PolicyDocument=text, **arguments))
+        called(
+            f"creating IAM Policy ({name})",
+            lambda: client.create_policy(PolicyName=name, PolicyDocument=text, **arguments),
+        )
 
     def update(self, region: str, old: Values, new: Values, outputs: Values) -> None:
         """Make a new default version and drop the older ones: IAM keeps five at most."""

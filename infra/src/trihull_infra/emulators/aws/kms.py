@@ -52,7 +52,7 @@ class Key(AwsHandler):
         days = int(inputs.get("deletionWindowInDays") or 30)
         if gone(lambda: client.schedule_key_deletion(KeyId=key, PendingWindowInDays=days), NONE):
             return
-        self.moto.backend("kms", region).keys.pop(key, None)
+        self.moto.forget_key(region, key)
 
     def exists(self, region: str, inputs: Values, outputs: Values) -> bool:
         """Say whether the key is there and not on its way out."""

@@ -62,7 +62,10 @@ class BucketPart(AwsHandler):
     def create(self, region: str, inputs: Values, outputs: Values) -> None:
         """Put the part."""
         put = getattr(self.client(region), f"put_{self.part}")
-        called(f"S3 Bucket ({inputs['bucket']}) {self.part}", lambda: put(Bucket=inputs["bucket"], **self.arguments(inputs)))
+        called(
+            f"S3 Bucket ({inputs['bucket']}) {self.part}",
+            lambda: put(Bucket=inputs["bucket"], **self.arguments(inputs)),
+        )
 
     def delete(self, region: str, inputs: Values, outputs: Values) -> None:
         """Remove the part."""
@@ -117,7 +120,9 @@ class Encryption(BucketPart):
             default = rule.get("applyServerSideEncryptionByDefault") or {}
             by_default = given(SSEAlgorithm=default.get("sseAlgorithm"), KMSMasterKeyID=default.get("kmsMasterKeyId"))
             rules.append(
-                given(ApplyServerSideEncryptionByDefault=by_default or None, BucketKeyEnabled=rule.get("bucketKeyEnabled"))
+                given(
+                    ApplyServerSideEncryptionByDefault=by_default or None, BucketKeyEnabled=rule.get("bucketKeyEnabled")
+                )
             )
         return {"ServerSideEncryptionConfiguration": {"Rules": rules}}
 
@@ -160,9 +165,7 @@ class Lifecycle(BucketPart):
 
     def arguments(self, inputs: Values) -> dict[str, Any]:
         """Return the rules."""
-        rules = []
-        for rule in inputs["rules"]:
-            rules.append({"Filter": {"Prefix": ""}, **pascal(rule)})
+        rules = [{"Filter": {"Prefix": ""}, **pascal(rule)} for rule in inputs["rules"]]
         return {"LifecycleConfiguration": {"Rules": rules}}
 
 

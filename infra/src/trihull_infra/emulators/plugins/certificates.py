@@ -1,7 +1,7 @@
 """Keys and certificates as the tls provider makes them: pure functions from arguments to PEM, by `cryptography`.
 
-Defaults and extensions follow terraform-provider-tls (internal/provider/common_cert.go) and Go's crypto/x509: a CA always
-gets a subject key identifier, a certificate an authority key identifier when its issuer has one.
+Defaults and extensions follow terraform-provider-tls (internal/provider/common_cert.go) and Go's crypto/x509: a CA
+always gets a subject key identifier, a certificate an authority key identifier when its issuer has one.
 """
 
 import base64
@@ -217,7 +217,8 @@ def _issue(
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(
-            x509.BasicConstraints(is_ca, int(length) if is_ca and length is not None and length >= 0 else None), critical=True
+            x509.BasicConstraints(is_ca, int(length) if is_ca and length is not None and length >= 0 else None),
+            critical=True,
         )
     )
     for extension, critical in _usages(inputs.get("allowedUses") or []):
@@ -234,7 +235,9 @@ def _issue(
         except x509.ExtensionNotFound:
             parent = None
     elif inputs.get("setAuthorityKeyId"):
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), critical=False
+        )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     certificate = builder.sign(key, _hash(key))

@@ -181,7 +181,9 @@ class KubernetesProvider:
         self._delay("update")
         return self._apply(self._cluster(), new, timeout_s)
 
-    def delete(self, urn: Urn, resource_id: str, inputs: dict[str, Any], state: dict[str, Any], timeout_s: float) -> None:
+    def delete(
+        self, urn: Urn, resource_id: str, inputs: dict[str, Any], state: dict[str, Any], timeout_s: float
+    ) -> None:
         """Remove the object and wait until what it started is gone."""
         if self._gone:
             return
@@ -189,9 +191,9 @@ class KubernetesProvider:
         namespace, _, name = resource_id.rpartition("/")
         self._cluster().delete(split(urn.type)[1], namespace or None, name)
 
-    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Refuse: none of this package's functions is emulated."""
-        raise RefusedError(f"{token} is not emulated")
+        raise RefusedError(f"{function} is not emulated")
 
     def _cluster(self) -> Cluster:
         if not self._server:
@@ -242,7 +244,9 @@ def server(configuration: Mapping[str, Any]) -> str:
         name = configuration.get("cluster") or contexts.get(chosen, {}).get("cluster") or next(iter(clusters))
         return str(clusters[name]["server"])
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, StopIteration) as error:
-        raise RefusedError(f"the kubeconfig cannot be read ({type(error).__name__}: {error}); it must be its text") from error
+        raise RefusedError(
+            f"the kubeconfig cannot be read ({type(error).__name__}: {error}); it must be its text"
+        ) from error
 
 
 def _is_true(value: Any) -> bool:
@@ -292,5 +296,7 @@ def _steady(obj: Mapping[str, Any]) -> str:
 
 def _importable(live: Mapping[str, Any]) -> dict[str, Any]:
     """Return a live object as a program would write it."""
-    metadata = {key: live["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in live["metadata"]}
+    metadata = {
+        key: live["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in live["metadata"]
+    }
     return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}

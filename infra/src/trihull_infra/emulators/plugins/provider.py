@@ -107,5 +107,5 @@ class Provider(Protocol):
     ) -> None:
         """End the resource; one that is gone already is no error."""
 
-    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Call a function of the cloud."""

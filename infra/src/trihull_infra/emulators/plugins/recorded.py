@@ -1,4 +1,4 @@
-"""The provider for aws, gcp and azure-native: the recorder, what is remembered, and real handlers where there are any."""
+"""The provider for aws, gcp and azure-native: the recorder, what is remembered, and real handlers where there are."""
 
 import json
 import logging
@@ -178,7 +178,7 @@ class RecordedProvider:
             folder = registry_folder(known, self._recorder.cloud.REGISTRIES)
             if folder and self.package == "aws" and not known.inputs.get("forceDelete") and _images(folder):
                 raise RefusedError(
-                    f"ECR Repository ({known.id}) not empty, consider using forceDelete: it holds {_images(folder)} image(s)"
+                    f"ECR Repository ({known.id}) is not empty: it holds {_images(folder)} image(s); set forceDelete"
                 )
             if handler := self._world.handler(token):
                 handler.delete(self._region(known.inputs), known.inputs, known.outputs)
@@ -188,10 +188,10 @@ class RecordedProvider:
                 shutil.rmtree(folder, ignore_errors=False) if folder.is_dir() else None
             self._world.store.remove(self.package, token, resource_id)
 
-    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer the functions that programs need."""
         if not self._configured:
-            raise RefusedError(f"{token} was called before the provider was configured")
+            raise RefusedError(f"{function} was called before the provider was configured")
         place = self._place()
 
         def find(kind: str, resource_id: str) -> dict[str, Any] | None:
@@ -200,7 +200,7 @@ class RecordedProvider:
                 return None
             return {**known.outputs, "__certificate": certificate_authority(known.id, known.seed)}
 
-        result: dict[str, Any] = self._recorder.cloud.invoke(token, arguments, place, find)
+        result: dict[str, Any] = self._recorder.cloud.invoke(function, arguments, place, find)
         return {key: value for key, value in result.items() if not key.startswith("__")}
 
     def _require_configured(self, urn: Urn) -> None:

@@ -78,7 +78,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             LOG.exception("%s of %s failed", method, self._provider.package)
             context.abort(
                 grpc.StatusCode.INTERNAL,
-                f"emulator of {self._provider.package}: {method} failed: {type(error).__name__}: {error} (see the daemon's log)",
+                f"emulator of {self._provider.package}: {method} failed: {type(error).__name__}: {error} (see its log)",
             )
 
     def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's names

@@ -1,4 +1,4 @@
-"""The provider for `tls`: everything it makes lives in the stack's state, as with the real one; the daemon keeps nothing."""
+"""The provider for `tls`: all it makes lives in the stack's state, as with the real one; the daemon keeps none."""
 
 import datetime
 from collections.abc import Callable, Mapping
@@ -56,7 +56,9 @@ class TlsProvider:
         if urn.type in (REQUEST, SELF_SIGNED, LOCALLY_SIGNED):
             name = "caPrivateKeyPem" if urn.type == LOCALLY_SIGNED else "privateKeyPem"
             if (new.get(name) is None) == (new.get(f"{name}Wo") is None):
-                failures.append(Failure(name, f"exactly one of {name} and {name}Wo must be set", missing=new.get(name) is None))
+                failures.append(
+                    Failure(name, f"exactly one of {name} and {name}Wo must be set", missing=new.get(name) is None)
+                )
         for use in new.get("allowedUses") or []:
             if use is not UNKNOWN and use not in certificates.USAGES and use not in certificates.EXTENDED:
                 failures.append(Failure("allowedUses", f"{use!r} is not a key usage"))
@@ -78,13 +80,18 @@ class TlsProvider:
         merged = {**DEFAULTS[urn.type], **_given(inputs)}
         if preview:
             outputs = {
-                name: merged.get(name, UNKNOWN) for name, prop in facts(urn.type).outputs.items() if prop.required or name in merged
+                name: merged.get(name, UNKNOWN)
+                for name, prop in facts(urn.type).outputs.items()
+                if prop.required or name in merged
             }
             return "", outputs
         resource_id, computed = MAKERS[urn.type](self, merged)
         hidden = facts(urn.type).secrets
         shown = {name: value for name, value in merged.items() if not name.endswith("Wo")}  # write-only: never kept
-        return resource_id, {**shown, **{key: Secret(value) if key in hidden else value for key, value in computed.items()}}
+        return resource_id, {
+            **shown,
+            **{key: Secret(value) if key in hidden else value for key, value in computed.items()},
+        }
 
     def read(
         self, urn: Urn, resource_id: str, inputs: dict[str, Any], state: dict[str, Any]
@@ -115,16 +122,23 @@ class TlsProvider:
         hidden = facts(urn.type).secrets
         return {key: Secret(value) if key in hidden else value for key, value in changed.items()}
 
-    def delete(self, urn: Urn, resource_id: str, inputs: dict[str, Any], state: dict[str, Any], timeout_s: float) -> None:
+    def delete(
+        self, urn: Urn, resource_id: str, inputs: dict[str, Any], state: dict[str, Any], timeout_s: float
+    ) -> None:
         """Nothing exists outside the state."""
 
-    def invoke(self, token: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def invoke(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer the one function that needs no network."""
-        if token == "tls:index/getPublicKey:getPublicKey":
+        if function == "tls:index/getPublicKey:getPublicKey":
             key = certificates.load_key(str(arguments.get("privateKeyPem") or ""))
             public = {name: value for name, value in certificates.key_outputs(key).items() if name.startswith("public")}
-            return {**arguments, **public, "algorithm": certificates.algorithm_of(key), "id": certificates.key_id(key.public_key())}
-        raise RefusedError(f"{token} is not emulated")
+            return {
+                **arguments,
+                **public,
+                "algorithm": certificates.algorithm_of(key),
+                "id": certificates.key_id(key.public_key()),
+            }
+        raise RefusedError(f"{function} is not emulated")
 
     def _ready(self, end: str, inputs: Mapping[str, Any]) -> bool:
         early = datetime.timedelta(hours=int(inputs.get("earlyRenewalHours") or 0))

@@ -52,7 +52,13 @@ def _value(facts: Facts, kind: Type, value: Any, path: str) -> Iterator[Failure]
         if not isinstance(value, Mapping):
             yield Failure(path, f"{path} must be an object, not {_said(value)}")
             return
-        yield from _object(facts, facts.objects[kind.name], value, path, f"{path} ({kind.name.rpartition(':')[2].removesuffix('Args')})")
+        yield from _object(
+            facts,
+            facts.objects[kind.name],
+            value,
+            path,
+            f"{path} ({kind.name.rpartition(':')[2].removesuffix('Args')})",
+        )
     elif kind.kind == "enum":
         allowed = facts.enums[kind.name]
         if _listed_in_full(facts, kind) and str(value) not in allowed:

@@ -46,7 +46,11 @@ class Package:
             return None
         dotted, name = self.types[token]
         folder = self.folder.joinpath(*dotted.split(".")[1:])
-        likely = [folder / f"{snake(name)}.py", folder / f"{name}.py", folder / f"{snake(token.split(':')[1].rpartition('/')[2])}.py"]
+        likely = [
+            folder / f"{snake(name)}.py",
+            folder / f"{name}.py",
+            folder / f"{snake(token.split(':')[1].rpartition('/')[2])}.py",
+        ]
         for path in likely:
             if path.is_file() and _defines(path, name):
                 return path

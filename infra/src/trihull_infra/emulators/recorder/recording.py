@@ -105,8 +105,8 @@ class Recorder:
     def foresee(self, token: str, inputs: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the outputs a preview can know: the inputs, and of the rest what the state has.
 
-        The bridged providers leave an output unknown when the cloud always sets it. azure-native knows of no output that
-        is not an input (PreviewOutputs in its provider/pkg/convert).
+        The bridged providers leave an output unknown when the cloud always sets it. azure-native knows of no output
+        that is not an input (PreviewOutputs in its provider/pkg/convert).
         """
         known = facts(token)
         outputs: dict[str, Any] = {}

@@ -285,7 +285,9 @@ def _access_entry(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     cluster, principal = request.text("clusterName"), request.text("principalArn")
     kind, _, name = principal.rpartition(":")[2].partition("/")
     return f"{cluster}:{principal}", {
-        "accessEntryArn": f"arn:aws:eks:{where}:{ACCOUNT}:access-entry/{cluster}/{kind}/{ACCOUNT}/{name}/{request.uuid('arn')}",
+        "accessEntryArn": (
+            f"arn:aws:eks:{where}:{ACCOUNT}:access-entry/{cluster}/{kind}/{ACCOUNT}/{name}/{request.uuid('arn')}"
+        ),
         "createdAt": request.created,
         "modifiedAt": request.created,
         "userName": request.text("userName") or principal,
@@ -311,16 +313,18 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
 }
 
 
-def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]) -> dict[str, Any]:
+def invoke(
+    function: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]
+) -> dict[str, Any]:
     """Answer a function; `find(token, id)` gives a recorded resource's outputs.
 
     Raises:
         RefusedError: the function is not emulated.
     """
     where = str(arguments.get("region") or place.region)
-    if token == "aws:index/getCallerIdentity:getCallerIdentity":
+    if function == "aws:index/getCallerIdentity:getCallerIdentity":
         return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
-    if token == "aws:index/getRegion:getRegion":
+    if function == "aws:index/getRegion:getRegion":
         return {
             "id": where,
             "name": where,
@@ -328,13 +332,13 @@ def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callabl
             "description": where,
             "endpoint": f"ec2.{where}.amazonaws.com",
         }
-    if token == "aws:index/getPartition:getPartition":
+    if function == "aws:index/getPartition:getPartition":
         return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
-    if token == "aws:index/getAvailabilityZones:getAvailabilityZones":
+    if function == "aws:index/getAvailabilityZones:getAvailabilityZones":
         names = [f"{where}{zone}" for zone in ZONES]
         ids = [f"{where}-az{index}" for index in range(1, len(ZONES) + 1)]
         return {"id": where, "names": names, "zoneIds": ids, "groupNames": [where], "region": where}
-    if token == "aws:iam/getPolicyDocument:getPolicyDocument":
+    if function == "aws:iam/getPolicyDocument:getPolicyDocument":
         document = _policy_document(arguments)
         text = json.dumps(document, indent=2)
         return {
@@ -343,12 +347,12 @@ def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callabl
             "json": text,
             "minifiedJson": json.dumps(document, separators=(",", ":")),
         }
-    if token == "aws:eks/getCluster:getCluster":
+    if function == "aws:eks/getCluster:getCluster":
         found = find("aws:eks/cluster:Cluster", str(arguments.get("name")))
         if found is None:
             raise RefusedError(f"reading EKS Cluster ({arguments.get('name')}): couldn't find resource")
         return {**found, "id": arguments.get("name"), "certificateAuthorities": [found["certificateAuthority"]]}
-    raise RefusedError(f"{token} is not emulated; see docs/emulators.md for the functions that are")
+    raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
 
 
 def _policy_document(arguments: Mapping[str, Any]) -> dict[str, Any]:

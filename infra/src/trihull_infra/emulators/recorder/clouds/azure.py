@@ -39,7 +39,9 @@ NAMESPACES: Final = {
 PATHS: Final = {
     "containerservice:ManagedCluster": "managedClusters/{resourceName}",
     "containerservice:AgentPool": "managedClusters/{resourceName}/agentPools/{agentPoolName}",
-    "containerservice:MaintenanceConfiguration": "managedClusters/{resourceName}/maintenanceConfigurations/{configName}",
+    "containerservice:MaintenanceConfiguration": (
+        "managedClusters/{resourceName}/maintenanceConfigurations/{configName}"
+    ),
     "containerregistry:Registry": "registries/{registryName}",
     "containerregistry:Replication": "registries/{registryName}/replications/{replicationName}",
     "storage:StorageAccount": "storageAccounts/{accountName}",
@@ -58,7 +60,6 @@ PATHS: Final = {
     "keyvault:Vault": "vaults/{vaultName}",
     "keyvault:Key": "vaults/{vaultName}/keys/{keyName}",
     "operationalinsights:Workspace": "workspaces/{workspaceName}",
-    "monitor:DiagnosticSetting": "diagnosticSettings/{name}",
 }
 
 
@@ -69,9 +70,7 @@ def region(configuration: Mapping[str, Any]) -> str:
 
 def path_arguments(facts: Facts) -> list[str]:
     """Return the arguments that make up a type's ARM path: those that never come back as outputs."""
-    return [
-        name for name in facts.input_only if facts.inputs[name].type.kind == "str" and name.endswith(("Name", "scope"))
-    ]
+    return [name for name in facts.input_only if facts.inputs[name].type.kind == "str" and name.endswith("Name")]
 
 
 def naming(facts: Facts) -> tuple[str, str] | None:
@@ -83,7 +82,8 @@ def naming(facts: Facts) -> tuple[str, str] | None:
     free = [name for name in path_arguments(facts) if not facts.inputs[name].required]
     parents = [name for name in path_arguments(facts) if facts.inputs[name].required and name != "resourceGroupName"]
     if not free:
-        return None
+        own = facts.inputs.get("name")  # diagnostic settings: named beside what they watch
+        return ("name", "joined") if own and not own.required and facts.token.endswith(":DiagnosticSetting") else None
     if free[-1] == "roleAssignmentName":
         return free[-1], "uuid"
     return free[-1], "copy" if parents else "joined"
@@ -97,10 +97,10 @@ def name_limit(token: str) -> int:
 
 def answer(request: Request) -> Answer:
     """Return a resource's id and computed outputs."""
-    token = request.facts.token.partition(":")[2]
-    resource_id = _arm_id(request, token)
-    module = token.partition(":")[0]
-    if token == "resources:ResourceGroup":
+    short = request.facts.token.partition(":")[2]
+    resource_id = _arm_id(request, short)
+    module = short.partition(":")[0]
+    if short == "resources:ResourceGroup":
         arm_type = "Microsoft.Resources/resourceGroups"
     else:
         tail = resource_id.rpartition("/providers/")[2].split("/")
@@ -120,22 +120,24 @@ def answer(request: Request) -> Answer:
     for key in ("type", "location"):
         if request.inputs.get(key) is not None:
             known.pop(key, None)  # AgentPool's `type` is an argument, not the ARM type
-    rule = RULES.get(token)
+    rule = RULES.get(short)
     return Answer(resource_id, {**known, **(rule(request) if rule else {})})
 
 
-def _arm_id(request: Request, token: str) -> str:
-    module, _, kind = token.partition(":")
-    if token == "resources:ResourceGroup":
+def _arm_id(request: Request, short: str) -> str:
+    module, _, kind = short.partition(":")
+    if short == "resources:ResourceGroup":
         return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{request.text('resourceGroupName')}"
-    if token == "authorization:RoleAssignment":
+    if short == "authorization:RoleAssignment":
         name = request.text("roleAssignmentName")
         return f"{request.text('scope')}/providers/Microsoft.Authorization/roleAssignments/{name}"
+    if short == "monitor:DiagnosticSetting":
+        return f"{request.text('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{request.text('name')}"
     group = request.text("resourceGroupName")
     scope = f"/subscriptions/{SUBSCRIPTION}" + (f"/resourceGroups/{group}" if group else "")
     namespace = NAMESPACES.get(module, f"Microsoft.{module[:1].upper()}{module[1:]}")
-    if token in PATHS:
-        path = PATHS[token].format_map({name: request.text(name) for name in request.facts.inputs})
+    if short in PATHS:
+        path = PATHS[short].format_map({name: request.text(name) for name in request.facts.inputs})
         return f"{scope}/providers/{namespace}/{path}"
     names = [name for name in path_arguments(request.facts) if name != "resourceGroupName"]
     *parents, own = [request.text(name) for name in names] or [request.name]

@@ -159,7 +159,8 @@ def _node_pool(request: Request) -> tuple[str, dict[str, Any]]:
     path = f"projects/{_project(request)}/locations/{where}/clusters/{cluster}/nodePools/{name}"
     zones = request.inputs.get("nodeLocations", [f"{where}-{zone}" for zone in ZONES])
     groups = [
-        f"{COMPUTE}/projects/{_project(request)}/zones/{zone}/instanceGroupManagers/gke-{cluster}-{name}-{request.hex(zone, 8)}-grp"
+        f"{COMPUTE}/projects/{_project(request)}/zones/{zone}/instanceGroupManagers/"
+        f"gke-{cluster}-{name}-{request.hex(zone, 8)}-grp"
         for zone in zones
     ]
     return path, {
@@ -249,15 +250,17 @@ RULES: Final[Mapping[str, Callable[[Request], tuple[str, dict[str, Any]]]]] = {
 }
 
 
-def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]) -> dict[str, Any]:
+def invoke(
+    function: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]
+) -> dict[str, Any]:
     """Answer a function; `find(token, id)` gives a recorded resource's outputs.
 
     Raises:
         RefusedError: the function is not emulated.
     """
-    if token == "gcp:organizations/getProject:getProject":
+    if function == "gcp:organizations/getProject:getProject":
         return {"id": f"projects/{PROJECT}", "projectId": PROJECT, "number": NUMBER, "name": PROJECT, "labels": {}}
-    if token == "gcp:organizations/getClientConfig:getClientConfig":
+    if function == "gcp:organizations/getClientConfig:getClientConfig":
         zone = f"{place.region}-a"
         return {
             "id": PROJECT,
@@ -267,13 +270,13 @@ def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callabl
             "accessToken": "",
             "defaultLabels": {},
         }
-    if token == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount":
+    if function == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount":
         email = f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
         return {"id": email, "emailAddress": email, "member": f"serviceAccount:{email}", "project": PROJECT}
-    if token == "gcp:compute/getZones:getZones":
+    if function == "gcp:compute/getZones:getZones":
         where = str(arguments.get("region") or place.region)
         return {"id": where, "names": [f"{where}-{zone}" for zone in ZONES], "project": PROJECT, "region": where}
-    if token == "gcp:container/getEngineVersions:getEngineVersions":
+    if function == "gcp:container/getEngineVersions:getEngineVersions":
         versions = {"validMasterVersions": [GKE_VERSION], "validNodeVersions": [GKE_VERSION]}
         latest = {
             "latestMasterVersion": GKE_VERSION,
@@ -283,10 +286,10 @@ def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callabl
         channels = {"REGULAR": GKE_VERSION, "STABLE": GKE_VERSION, "RAPID": GKE_VERSION}
         more = {"releaseChannelDefaultVersion": channels, "releaseChannelLatestVersion": channels}
         return {"id": GKE_VERSION, "project": PROJECT, **versions, **latest, **more}
-    if token == "gcp:container/getCluster:getCluster":
+    if function == "gcp:container/getCluster:getCluster":
         where = str(arguments.get("location") or place.region)
         found = find(CLUSTERS[0], f"projects/{PROJECT}/locations/{where}/clusters/{arguments.get('name')}")
         if found is None:
             raise RefusedError(f"cluster {arguments.get('name')} not found in {where}")
         return {**found, "id": arguments.get("name"), "masterAuths": [found["masterAuth"]]}
-    raise RefusedError(f"{token} is not emulated; see docs/emulators.md for the functions that are")
+    raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
