@@ -8,7 +8,7 @@ import pytest
 
 from tests.failover.rig import Router, fleet_of, router_for, secure_fleet
 from tests.failover.standin import StandIn, start_standins
-from tests.servers import Certificates, Server, make_certificates, start_servers, wait_ready, write_model
+from tests.servers import Certificates, Server, health, make_certificates, start_servers, write_model
 from trihull_runtime.contract import Fleet
 
 NAMES = ["aws", "gcp", "azure"]
@@ -37,8 +37,7 @@ class Sites:
         for server in self.servers:
             if server.process.poll() is None:
                 server.thaw()
-                wait_ready(server)
-            else:
+            if health(server.health_url) != 200:
                 server.restart()
 
 

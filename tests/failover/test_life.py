@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+from tests.failover.conftest import Sites
 from tests.failover.load import Load, eventually
 from tests.failover.rig import Router, ask, fleet_of, router_for
 from tests.failover.standin import StandIn
@@ -52,6 +53,18 @@ def test_an_interrupt_is_a_stop(router: Router) -> None:
     router.process.send_signal(signal.SIGINT)
     assert router.wait_end() == 0
     assert not router.envoy.alive()
+
+
+def test_a_stop_during_the_start_leaves_nothing(sites: Sites, tmp_path: Path) -> None:
+    with router_for(tmp_path / "router", None, TRIHULL_TLS=sites.client, TRIHULL_TIMINGS="wan") as router:
+        for server in sites.servers:
+            server.freeze()  # Envoy is not ready before its first health checks have an answer
+        sites.fleet.write(router.fleet_path)
+        router.start(wait=False)
+        eventually(lambda: router.envoy.layout.bootstrap.exists() and router.envoy.alive(), "Envoy was started")
+        assert router.stop() == 0
+        assert not router.envoy.alive()
+        assert router.events("ready") == []
 
 
 def test_a_damaged_fleet_at_boot_starts_with_the_last_good_one(router: Router) -> None:

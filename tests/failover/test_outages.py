@@ -77,6 +77,7 @@ def test_a_site_that_is_asked_to_stop_costs_no_request(sites: Sites, load: Load)
         load.wait_site("aws")
         sites.servers[0].process.terminate()
         load.wait_site("gcp")
+        assert sites.servers[0].process.wait(40) == 0
     assert load.lost == []
 
 

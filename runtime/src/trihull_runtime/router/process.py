@@ -108,6 +108,7 @@ class EnvoyProcess:
             command = [
                 str(self.binary), "-c", str(self.layout.bootstrap), "-l", "warning", "--disable-hot-restart",
                 "--reject-unknown-dynamic-fields", "--drain-strategy", "immediate", "--cpuset-threads",
+                "--file-flush-interval-msec", "250",  # its logs are read for events
             ]  # fmt: skip
             with self.layout.output.open("ab") as output:
                 try:

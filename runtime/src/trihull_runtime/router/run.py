@@ -44,8 +44,8 @@ async def _run(settings: Settings) -> None:
         process = EnvoyProcess(binary, layout_of(settings), settings.own_group)
         with contextlib.closing(_listen(settings.admin_host, settings.admin_port)) as admin_socket:
             router = _Router(settings, state, process)
-            await router.start()
-            await router.serve(admin_socket)
+            if await router.start_unless_stopped():
+                await router.serve(admin_socket)
     finally:
         state.close()
 
@@ -101,7 +101,25 @@ class _Router:
         self._stopping = asyncio.Event()
         self._tails = (Tail(process.layout.health_log), Tail(process.layout.outlier_log))
 
-    async def start(self) -> None:
+    async def start_unless_stopped(self) -> bool:
+        """Start; told to stop meanwhile, end what was started and return False."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        starting, stopping = asyncio.create_task(self._start()), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            stopping.cancel()
+            starting.result()
+            return True
+        starting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        if self._process.alive():
+            await asyncio.to_thread(self._process.quit)
+        return False
+
+    async def _start(self) -> None:
         """Decide, then adopt the Envoy that runs, or start one. What was started here ends when that fails."""
         configuration = await self._control.boot()
         adopted = await asyncio.to_thread(self._process.adopt, configuration.bootstrap)
@@ -135,9 +153,6 @@ class _Router:
             Admin(self._control), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
         )
         server = Server(config)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
         host, port = admin_socket.getsockname()[:2]
         self._events.emit(
             "ready",
@@ -161,9 +176,6 @@ class _Router:
             await self._leave()
             server.should_exit = True
             await admin
-
-    def _stop(self) -> None:
-        self._stopping.set()
 
     async def _leave(self) -> None:
         self._events.emit("stopping", "health fails now, requests in flight are finished")

@@ -12,8 +12,8 @@ class Timings:
     `health_*`: active checks (`edge` is the pace while a site's state is changing); `connect_s`: TCP and TLS to a site;
     `per_try_s`: one attempt of an idempotent request, above the 99.9th percentile of a calm answer; `request_s`: all
     attempts together; `unsafe_s`: a request that must not be repeated; `upstream_idle_s`: an unused connection to a
-    site, below the sites' own 5 s so that they never close one under a request; `ejection_*`: a site that keeps
-    failing; `drain_s`: the router's own farewell; `resolve_s`: how often names of sites are looked up.
+    site, below what servers and load balancers wait, so that they never close one under a request; `ejection_*`: a
+    site that keeps failing; `drain_s`: the router's own farewell; `resolve_s`: how often names of sites are looked up.
     """
 
     health_interval_s: float = 2.0
@@ -23,7 +23,7 @@ class Timings:
     per_try_s: float = 4.0
     request_s: float = 15.0
     unsafe_s: float = 60.0
-    upstream_idle_s: float = 4.0
+    upstream_idle_s: float = 60.0
     ejection_interval_s: float = 1.0
     ejection_base_s: float = 5.0
     ejection_max_s: float = 60.0
