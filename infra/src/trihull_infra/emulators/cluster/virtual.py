@@ -37,8 +37,6 @@ class VirtualRunner:
         image = self.images.get(container.image)
         python = self._environment(image)
         argv = images.command(image.config, container.command, container.args)
-        if Path(argv[0]).name.startswith("python"):
-            argv = (str(python), *argv[1:])
         places = [(bind.target, str(bind.source)) for bind in container.binds]
 
         def moved(text: str) -> str:
@@ -52,7 +50,9 @@ class VirtualRunner:
         env = {name: value if name == "PATH" else moved(value) for name, value in env.items()}
         env["PATH"] = f"{python.parent}:{os.defpath}"
         cwd = container.working_dir or str(image.config.get("WorkingDir") or "/")
-        return Plan(tuple(moved(argument) for argument in argv), env, _moved(image.root, places, cwd))
+        is_python = Path(argv[0]).name.startswith("python")
+        program = str(python) if is_python else _moved(image.root, places, argv[0])
+        return Plan((program, *(moved(argument) for argument in argv[1:])), env, _moved(image.root, places, cwd))
 
     def _environment(self, image: Image) -> Path:
         """Return the Python of the image's virtual environment, made when it is not there yet."""
@@ -69,7 +69,7 @@ class VirtualRunner:
                     )
                 if partial.exists():
                     shutil.rmtree(partial)
-                uv = shutil.which("uv")
+                uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
                 if uv is None:
                     raise ImageError("Without namespaces a pod needs uv for its virtual environment; install uv.")
                 _run(uv, "venv", "--python", sys.executable, "--relocatable", str(partial))
