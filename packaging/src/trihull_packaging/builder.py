@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from trihull_packaging import cache, output, spec
-from trihull_packaging.base import debian, given
+from trihull_packaging.base import apt, debian, given
 from trihull_packaging.base.image import Base
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.progress import Progress
@@ -51,6 +51,8 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
     """
     wanted = spec.load(model)
     architecture = host_platform().partition("/")[2]
+    reference, folder = (options.base, Path()) if options.base is not None else (wanted.base, model)
+    _check_base(reference, folder, architecture)
     with output.replacing(target) as partial, _scratch(partial) as scratch:
         with progress.step("train", f"{wanted.train.script} in an environment of its own") as note:
             trained = train.run(wanted, model, scratch)
@@ -67,7 +69,7 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
             evaluation = evaluate.run(wanted, trained, answers, scratch)
             note.text = ", ".join(f"{name} {value:.4f}" for name, value in evaluation.metrics.items())
         with progress.step("layers", "base, dependencies, runtime, model") as note:
-            below = layers.environment(_base(options, wanted.base, model, architecture), "server")
+            below = layers.environment(_base(reference, folder, architecture, options), "server")
             packed = layers.model_layer(wanted, graph, below, scratch)
             all_layers = (*below.layers, packed.layer)
             note.text = _sizes(all_layers)
@@ -91,9 +93,10 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
 def package_router(target: Path, options: Options, progress: Progress) -> RouterImage:
     """Package the router's image; arguments and errors as of `package_model`."""
     architecture = host_platform().partition("/")[2]
+    _check_base(options.base, Path(), architecture)
     with output.replacing(target) as partial:
         with progress.step("layers", "base, dependencies, runtime") as note:
-            environment = layers.environment(_base(options, None, target, architecture), "router")
+            environment = layers.environment(_base(options.base, Path(), architecture, options), "router")
             note.text = _sizes(environment.layers)
         with progress.step("index", "OCI image layout") as note:
             labels = {"org.opencontainers.image.title": "trihull-router"}
@@ -122,11 +125,17 @@ def _scratch(partial: Path) -> Iterator[Path]:
         cache.remove(folder)
 
 
-def _base(options: Options, wanted: str | None, model: Path, architecture: str) -> Base:
-    if options.base is not None:
-        return given.given_base(options.base, architecture, Path())
-    if wanted is not None:
-        return given.given_base(wanted, architecture, model)
+def _check_base(reference: str | None, folder: Path, architecture: str) -> None:
+    """Raise before the long work what would stop the base afterwards: a wrong reference, no package archive."""
+    if reference is not None:
+        given.check(reference, architecture, folder)
+    else:
+        apt.machine_sources()
+
+
+def _base(reference: str | None, folder: Path, architecture: str, options: Options) -> Base:
+    if reference is not None:
+        return given.given_base(reference, architecture, folder)
     return debian.debian_base(architecture, refresh=options.refresh_base)
 
 

@@ -1,6 +1,6 @@
 """The closures that go into the images, exported from the workspace's lock: `python -m trihull_packaging.closures`.
 
-`make lock` runs it. They are data of this package, so that an installed trihull builds the same images without a checkout.
+`make lock` runs it. They are data of this package: an installed trihull builds the same images without a checkout.
 """
 
 from pathlib import Path

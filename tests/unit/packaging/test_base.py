@@ -1,11 +1,15 @@
+import io
 import struct
 from pathlib import Path
 
 import pytest
 
+from tests.unit.packaging.conftest import DIGITS
 from tests.unit.runtime.artifacts.images import file, make_image, symlink
+from trihull_packaging import builder
 from trihull_packaging.base import apt, given, interpreter, merging
 from trihull_packaging.errors import SpecError, StepError, ToolError
+from trihull_packaging.progress import Progress
 from trihull_runtime.artifacts.errors import LayoutError
 
 
@@ -140,3 +144,12 @@ def test_what_is_no_reference_to_a_layout_is_refused(reference: str) -> None:
 def test_a_given_base_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="is not an OCI layout"):
         given.given_base(f"oci-layout://nowhere@sha256:{'0' * 64}", "amd64", tmp_path)
+
+
+@pytest.mark.parametrize("base", ["debian:12", f"oci-layout://nowhere@sha256:{'0' * 64}"])
+def test_a_wrong_base_is_refused_before_the_model_is_trained(tmp_path: Path, base: str) -> None:
+    progress = Progress(io.StringIO())
+    with pytest.raises((SpecError, LayoutError)):
+        builder.package_model(DIGITS, tmp_path / "out", builder.Options(base=base), progress)
+    assert progress.seconds == {}
+    assert not (tmp_path / "out").exists()

@@ -9,10 +9,15 @@ from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import find_python
 from trihull_packaging.errors import SpecError
 from trihull_packaging.oci.layers import Layer
-from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, platform_image, unpack
+from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, PlatformImage, platform_image, unpack
 from trihull_runtime.contract.codec import DIGEST
 
 REFERENCE = rf"oci-layout://(?P<path>.+)@(?P<digest>{DIGEST})"
+
+
+def check(reference: str, architecture: str, relative_to: Path) -> None:
+    """Raise what `given_base` would raise over a reference or its image, at once and without unpacking."""
+    _image(reference, architecture, relative_to)
 
 
 def given_base(reference: str, architecture: str, relative_to: Path) -> Base:
@@ -28,11 +33,7 @@ def given_base(reference: str, architecture: str, relative_to: Path) -> Base:
         LayoutError: the layout does not hold the image, or holds it damaged.
         StepError: the image has no /usr/bin/python3.
     """
-    match = re.fullmatch(REFERENCE, reference)
-    if match is None:
-        raise SpecError(f"base: {reference!r} is not a reference; expected oci-layout://PATH@sha256:<64 hex digits>")
-    layout = relative_to.absolute() / Path(match["path"]).expanduser()
-    image = platform_image(layout, match["digest"], f"linux/{architecture}")
+    image = _image(reference, architecture, relative_to)
     diff_ids = image.config["rootfs"]["diff_ids"]
 
     def make(folder: Path) -> None:
@@ -40,10 +41,18 @@ def given_base(reference: str, architecture: str, relative_to: Path) -> Base:
 
     root = cache.made_once("bases", cache.key("given 1", diff_ids), make) / "root"
     layers = tuple(
-        replace(_layer(path, diff_id), purpose=f"base: layer {number} of {match['digest']}")
+        replace(_layer(path, diff_id), purpose=f"base: layer {number} of {reference.rpartition('@')[2]}")
         for number, (path, diff_id) in enumerate(zip(image.layers, diff_ids, strict=True), 1)
     )
     return Base(layers, root, find_python(root), architecture, reference)
+
+
+def _image(reference: str, architecture: str, relative_to: Path) -> PlatformImage:
+    match = re.fullmatch(REFERENCE, reference)
+    if match is None:
+        raise SpecError(f"base: {reference!r} is not a reference; expected oci-layout://PATH@sha256:<64 hex digits>")
+    layout = relative_to.absolute() / Path(match["path"]).expanduser()
+    return platform_image(layout, match["digest"], f"linux/{architecture}")
 
 
 def _layer(path: Path, diff_id: str) -> Layer:
