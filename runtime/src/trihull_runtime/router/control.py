@@ -220,7 +220,7 @@ class Control:
         self.memory, self._fleet, self._plan, self._configuration = memory, fleet, plan, configuration
         for warning in plan.warnings:
             self.events.emit("plan_warning", warning, level="warning")
-        if changed:
+        if changed and previous is not None:
             self._tell(plan)
         return configuration
 
@@ -257,6 +257,7 @@ class Control:
     async def confirm(self) -> None:
         """Wait until Envoy has everything that was written. Raises EnvoyError when it refuses or needs too long."""
         await self._wait_applied(dict(self._files.versions), None)
+        self._tell(self.plan)
 
     async def _wait_applied(self, changed: Iterable[Path], version: int | None) -> None:
         stats = {path: self.process.layout.version_stat(path) for path in changed}

@@ -121,11 +121,12 @@ class _Router:
 
     async def _start(self) -> None:
         """Decide, then adopt the Envoy that runs, or start one. What was started here ends when that fails."""
+        if not await asyncio.to_thread(self._process.alive):
+            refuse_occupied(self._settings.host, self._settings.port, "the ingress")
         configuration = await self._control.boot()
         adopted = await asyncio.to_thread(self._process.adopt, configuration.bootstrap)
         try:
             if not adopted:
-                refuse_occupied(self._settings.host, self._settings.port, "the ingress")
                 await asyncio.to_thread(self._process.start, configuration.bootstrap)
                 await asyncio.to_thread(self._process.wait_ready)
             await self._control.confirm()
