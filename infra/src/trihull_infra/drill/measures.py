@@ -52,10 +52,15 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def split_phases(samples: Sequence[Sample], outage: OutageTimes) -> tuple[list[Sample], list[Sample], list[Sample]]:
-    """Sort samples into before, during and after by when they were due."""
-    before = [sample for sample in samples if sample.scheduled_s < outage.asked_s]
-    during = [sample for sample in samples if outage.asked_s <= sample.scheduled_s < outage.healing_s]
+    """Sort samples into before (answered before the fault), during, and after (due after the healing).
+
+    A request that was on its way when the fault came belongs to the outage: its caller felt it.
+    """
+    before = [sample for sample in samples if sample.completed_s < outage.asked_s]
     after = [sample for sample in samples if sample.scheduled_s >= outage.healing_s]
+    during = [
+        sample for sample in samples if sample.completed_s >= outage.asked_s and sample.scheduled_s < outage.healing_s
+    ]
     return before, during, after
 
 
@@ -109,7 +114,7 @@ def came_back_after_s(samples: Sequence[Sample], site: str, outage: OutageTimes)
 
 def share_before(samples: Sequence[Sample], site: str, outage: OutageTimes) -> float:
     """Return the share (0..1) of the answers that `site` gave before the fault."""
-    answers = [sample.site for sample in samples if sample.site is not None and sample.scheduled_s < outage.asked_s]
+    answers = [sample.site for sample in samples if sample.site is not None and sample.completed_s < outage.asked_s]
     return answers.count(site) / len(answers) if answers else 0.0
 
 

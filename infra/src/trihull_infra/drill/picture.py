@@ -14,10 +14,10 @@ from trihull_infra.drill.report import Report, milliseconds, span, summary
 from trihull_infra.drill.samples import Outcome, Sample
 
 WIDTH: Final = 1040
-HEIGHT: Final = 430
+HEIGHT: Final = 446
 LEFT: Final = 70
 RIGHT: Final = 18
-TOP: Final = 34
+TOP: Final = 50
 BOTTOM: Final = 44
 STRIP: Final = 14  # the band below the axis: which site answered, second by second
 BAR_S: Final = 0.25
@@ -33,9 +33,9 @@ COLOURS: Final = (
 
 STYLE: Final = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1c2330; --soft: #5d6879; --line: #e3e7ed; --card: #f6f8fa;
-  --shade: #f3e4d4; --bad: #c3192d; --good: #18794e; }
+  --shade: #e9edf3; --bad: #c3192d; --good: #18794e; }
 @media (prefers-color-scheme: dark) { :root { --paper: #10151d; --ink: #e8ecf2; --soft: #98a4b5; --line: #27303d;
-  --card: #18202b; --shade: #3a2a1c; --bad: #ff7b86; --good: #4cc38a; } }
+  --card: #18202b; --shade: #1f2937; --bad: #ff7b86; --good: #4cc38a; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 2.5rem 1.25rem; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -156,7 +156,7 @@ def _frame(report: Report, start: float, end: float, bottom: float) -> str:
     word = "killed" if report.kind == "kill" else "frozen"
     return (
         f'<rect class="shade" x="{start:.1f}" y="{TOP}" width="{end - start:.1f}" height="{bottom - TOP:.1f}"/>'
-        f'<text x="{start + 8:.1f}" y="{TOP + 18}" class="name">{_e(report.site)} {word}</text>'
+        f'<text x="{start:.1f}" y="{TOP - 7}" class="name">{_e(report.site)} {word}</text>'
         f'<line class="edge" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom:.1f}" y2="{bottom:.1f}"/>'
     )
 
@@ -169,7 +169,7 @@ def _dots(index: int, places: Sequence[tuple[float, float]]) -> str:
         "m0 -2.4l2.4 2.4l-2.4 2.4l-2.4 -2.4z",
     )
     drawn = "".join(f"M{left:.1f} {top:.1f}{shape[index % len(shape)]}" for left, top in places)
-    return f'<path class="s{index % len(COLOURS)}" fill-opacity=".62" d="{drawn}"/>' if drawn else ""
+    return f'<path class="s{index % len(COLOURS)}" fill-opacity=".72" d="{drawn}"/>' if drawn else ""
 
 
 def _strip(report: Report, sites: Sequence[str], x: Callable[[float], float], total_s: float) -> str:
@@ -179,9 +179,15 @@ def _strip(report: Report, sites: Sequence[str], x: Callable[[float], float], to
         if sample.site is not None:
             bins.setdefault(int(sample.scheduled_s / BAR_S), Counter())[sample.site] += 1
     parts = []
+    runs: list[tuple[int, int, Counter[str]]] = []  # neighbours of one site are drawn as one, without seams
     for place, counts in sorted(bins.items()):
-        left, whole = x(place * BAR_S), sum(counts.values())
-        width = x(min(total_s, (place + 1) * BAR_S)) - left
+        if runs and runs[-1][1] == place and len(counts) == 1 and runs[-1][2].keys() == counts.keys():
+            runs[-1] = (runs[-1][0], place + 1, counts)
+        else:
+            runs.append((place, place + 1, counts))
+    for first, after, counts in runs:
+        left, whole = x(first * BAR_S), sum(counts.values())
+        width = x(min(total_s, after * BAR_S)) - left
         height_used = 0.0
         for index, site in enumerate(sites):
             if counts[site]:
