@@ -207,10 +207,11 @@ class KubernetesProvider:
 
     def _apply(self, cluster: Cluster, inputs: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         kind, namespace, name = self._key(inputs)
+        patience_s = _patience_s(inputs, timeout_s)  # a mistake in it is told before anything changes
         live = cluster.apply(copy.deepcopy(inputs))
         if _waited_for(inputs):
             try:
-                live = cluster.wait_ready(kind, namespace, name, _patience_s(inputs, timeout_s))
+                live = cluster.wait_ready(kind, namespace, name, patience_s)
             except EmulatorError as error:
                 now = cluster.get(kind, namespace, name) or live
                 outputs = _marked(kind, {**inputs, **now})

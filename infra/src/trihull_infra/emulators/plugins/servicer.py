@@ -154,8 +154,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             naming = Naming(
                 seed=request.randomSeed,
                 proposed=auto.proposed_name if auto else "",
-                disabled=bool(auto) and auto.mode == modes.DISABLE,
-                enforced=bool(auto) and auto.mode == modes.ENFORCE,
+                disabled=auto is not None and auto.mode == modes.DISABLE,
+                enforced=auto is not None and auto.mode == modes.ENFORCE,
             )
             inputs, failures = self._provider.check(urn, from_struct(request.olds), from_struct(request.news), naming)
             return provider_pb2.CheckResponse(
