@@ -42,7 +42,11 @@ def make() -> Display:
 
 def step_text(task: Task, phase: str, operation: str, token: str, urn: str) -> str | None:
     """Return `+ aws:s3:Bucket releases created`, or None for what nobody wants to read (unchanged, bookkeeping)."""
-    if operation not in _SIGNS or token in ("pulumi:pulumi:Stack",) or token.startswith("pulumi:providers:"):
+    if (
+        operation not in _SIGNS
+        or token in ("pulumi:pulumi:Stack", "pulumi:pulumi:StackReference")
+        or token.startswith("pulumi:providers:")
+    ):
         return None
     what = f"{_SIGNS[operation]} {type_text(token)} {urn_name(urn)}"
     if phase == "failed":
