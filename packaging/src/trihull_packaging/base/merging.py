@@ -23,7 +23,7 @@ DROPPED: Final = (
     "usr/share/zoneinfo/right", "usr/share/zoneinfo/posix", "etc/init.d", "etc/cron.daily", "etc/ca-certificates",
 )  # fmt: skip
 USERS: Final = """\
-root:x:0:0:root:/root:/nonexistent
+root:x:0:0:root:/:/nonexistent
 nonroot:x:65532:65532:nonroot:/nonexistent:/nonexistent
 nobody:x:65534:65534:nobody:/nonexistent:/nonexistent
 """
@@ -68,7 +68,7 @@ def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) ->
         if (root / "usr" / name).is_dir() or name in ("bin", "sbin"):
             (root / "usr" / name).mkdir(parents=True, exist_ok=True)
             (root / name).symlink_to(f"usr/{name}")
-    for folder in ("etc", "tmp", "var/tmp", "root", "proc", "sys", "dev", "run", "models"):
+    for folder in ("etc", "tmp", "var/tmp", "proc", "sys", "dev", "run", "models"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for folder in ("tmp", "var/tmp"):
         (root / folder).chmod(0o1777)
