@@ -200,7 +200,7 @@ class Server:
     def restart(self) -> None:
         """Start it again on the same ports with the same settings, and wait until it is ready."""
         self.kill()
-        self.process = _launch(self.environment, self.log)
+        self.process = launch(self.environment, self.log)
         wait_ready(self)
 
 
@@ -246,7 +246,7 @@ def start_servers(
             }
             log = logs / f"server-{index}.log"
             server = Server(
-                _launch(environment, log),
+                launch(environment, log),
                 f"{'http' if certificate is None else 'https'}://127.0.0.1:{infer}",
                 f"http://127.0.0.1:{health}",
                 environment,
@@ -261,10 +261,6 @@ def start_servers(
 
 def launch(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     """Start one server process with exactly these TRIHULL_ variables; the caller ends it."""
-    return _launch(environment, log)
-
-
-def _launch(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIHULL_")}
     with log.open("ab") as output:
         return subprocess.Popen(

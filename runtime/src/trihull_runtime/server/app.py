@@ -27,6 +27,7 @@ Headers = list[tuple[bytes, bytes]]
 
 BODY_TIMEOUT_S: Final = 30.0  # a body that takes longer is a stuck or hostile client
 RETRY_AFTER_S: Final = 1
+ERROR_LIMIT: Final = 1000  # characters
 _JSON: Final = (b"content-type", b"application/json")
 _OCTETS: Final = (b"content-type", b"application/octet-stream")
 _TEXT: Final = (b"content-type", metric_names.CONTENT_TYPE)
@@ -265,7 +266,8 @@ def _json(value: Any) -> Reply:
 
 
 def _error_reply(error: HttpError, headers: Headers | None = None) -> Reply:
-    body = msgspec.json.encode({"error": error.message})
+    # Messages repeat names that the client sent, and those may be as long as a body.
+    body = msgspec.json.encode({"error": error.message[:ERROR_LIMIT]})
     return Reply(body, [_JSON, *error.headers, *(headers or [])], error.status)
 
 

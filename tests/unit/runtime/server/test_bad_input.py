@@ -188,6 +188,6 @@ def send_raw(server: Server, raw: bytes, half_close: bool = False) -> bytes:
         received = b""
         while chunk := connection.recv(65536):
             received += chunk
-            if b"connection: close" not in received and b"\r\n\r\n" in received:
+            if b"connection: close" not in received and received.endswith(b"}"):  # kept alive: the whole answer is here
                 return received
         return received
