@@ -1,6 +1,7 @@
 """What the router is told at its start: options of `trihull route`, or the environment of its container."""
 
 import enum
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,13 @@ class Settings:
     timings: Timings = WAN
     access_log: AccessLog = AccessLog.TROUBLE
     own_group: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a host name where Envoy needs an address; raises UsageError."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError as error:
+            raise UsageError(f"the host {self.host!r} is not an IP address; 127.0.0.1 is this machine alone") from error
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -1,9 +1,11 @@
 """Fleets for the router's unit tests."""
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from trihull_runtime.contract import Endpoint, Fleet, FleetSite, SiteState
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
 CA = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from tests.servers import make_certificates
-from tests.unit.runtime.router.fleets import ADDRESSES, DIGEST, OTHER, fleet, fleets, site
+from tests.unit.runtime.router.fleets import ADDRESSES, DIGEST, OTHER, fleet, fleets, site, unhurried
 from trihull_runtime.contract import Fleet, SiteState
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.envoy import AccessLog, Configuration, Ingress, Layout, render
@@ -46,6 +46,7 @@ def routes(found: Configuration) -> list[dict[str, Any]]:
     return list(only["virtual_hosts"][0]["routes"])
 
 
+@unhurried
 @given(fleets())
 def test_the_same_plan_gives_the_same_bytes_and_no_cluster_is_ever_empty(document: Fleet) -> None:
     found = configuration(document)

@@ -113,6 +113,7 @@ class TestSettings:
             ("TRIHULL_PORT_INGRESS", "http"),
             ("TRIHULL_PORT_ADMIN", "70000"),
             ("TRIHULL_ACCESS_LOG", "some"),
+            ("TRIHULL_HOST", "localhost"),
         ],
     )
     def test_a_wrong_value_is_refused_by_name(self, name: str, value: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.runtime.router.fleets import ADDRESSES, CA, DIGEST, fleet, fleets, site
+from tests.unit.runtime.router.fleets import ADDRESSES, CA, DIGEST, fleet, fleets, site, unhurried
 from trihull_runtime.contract import Fleet, SiteState
 from trihull_runtime.router.errors import RouterError
 from trihull_runtime.router.plan import Policy, make_plan
@@ -14,6 +14,7 @@ own_sites = st.sampled_from([None, "aws", "gcp", "azure", "elsewhere"])
 overrides = st.dictionaries(st.sampled_from(["aws", "gcp", "gone"]), st.sampled_from(SiteState))
 
 
+@unhurried
 @given(fleets(), policies, own_sites, overrides)
 def test_every_site_is_planned_or_excluded_with_a_reason(
     document: Fleet, policy: Policy, own: str | None, orders: dict[str, SiteState]
@@ -25,6 +26,7 @@ def test_every_site_is_planned_or_excluded_with_a_reason(
     assert all(plan.excluded.values())
 
 
+@unhurried
 @given(fleets(), policies, own_sites, overrides)
 def test_shares_sum_to_100_and_draining_sites_have_none(
     document: Fleet, policy: Policy, own: str | None, orders: dict[str, SiteState]
@@ -36,6 +38,7 @@ def test_shares_sum_to_100_and_draining_sites_have_none(
         assert all(entry.share_percent == 0 for entry in model.sites if entry.draining)
 
 
+@unhurried
 @given(fleets(), policies, own_sites, overrides)
 def test_a_disabled_site_and_one_without_address_or_trust_are_never_planned(
     document: Fleet, policy: Policy, own: str | None, orders: dict[str, SiteState]
@@ -48,6 +51,7 @@ def test_a_disabled_site_and_one_without_address_or_trust_are_never_planned(
         assert not entry.site.endpoint.tls or entry.site.ca_certificate
 
 
+@unhurried
 @given(fleets(), policies, own_sites)
 def test_priorities_start_at_0_without_gaps_and_keep_the_fleets_order(
     document: Fleet, policy: Policy, own: str | None
@@ -61,6 +65,7 @@ def test_priorities_start_at_0_without_gaps_and_keep_the_fleets_order(
             assert (one.site.priority < two.site.priority) == (one.priority < two.priority)
 
 
+@unhurried
 @given(fleets(), own_sites)
 def test_local_first_puts_the_own_site_alone_in_front(document: Fleet, own: str | None) -> None:
     plan = make_plan(document, Policy.LOCAL_FIRST, ADDRESSES, own)
@@ -70,6 +75,7 @@ def test_local_first_puts_the_own_site_alone_in_front(document: Fleet, own: str 
         assert plan.sites == make_plan(document, Policy.PRIORITY, ADDRESSES).sites
 
 
+@unhurried
 @given(fleets(), policies, own_sites, st.data())
 def test_the_order_of_the_document_does_not_matter(
     document: Fleet, policy: Policy, own: str | None, data: st.DataObject
