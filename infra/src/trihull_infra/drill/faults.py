@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Protocol
 
 from trihull_infra.emulators.client import Daemon
 from trihull_infra.errors import DrillError, EmulatorError
+from trihull_runtime.errors import TrihullError
 
 
 class FaultKind(enum.StrEnum):
@@ -104,9 +106,17 @@ class Outage:
         """Return itself; nothing is broken yet."""
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Put the site back if it is broken."""
-        self.end()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the site back if it is broken; when that fails too, say both."""
+        try:
+            self.end()
+        except TrihullError as problem:
+            if error is None:
+                raise
+            first = str(error) or type(error).__name__
+            raise DrillError(f"{first}; and {self.site} could not be put back: {problem}") from error
 
 
 @contextlib.contextmanager

@@ -172,6 +172,23 @@ def test_an_outage_is_ended_once_and_only_if_begun() -> None:
     assert world.calls == [("begin", "aws"), ("end", "aws")]
 
 
+def test_a_site_that_cannot_be_put_back_is_said_beside_what_went_wrong_before() -> None:
+    class Gone(World):
+        def end(self, site: str) -> None:
+            raise EmulatorError("the emulators are gone")
+
+    def drill_on_gone(error: Exception | None) -> None:
+        with Outage(Gone(), "aws", FaultKind.KILL) as outage:
+            outage.begin()
+            if error is not None:
+                raise error
+
+    with pytest.raises(EmulatorError, match="the emulators are gone"):
+        drill_on_gone(None)
+    with pytest.raises(DrillError, match="answer was wrong; and aws could not be put back: the emulators are gone"):
+        drill_on_gone(DrillError("an answer was wrong"))
+
+
 def test_process_faults_kill_and_restart_freeze_and_thaw() -> None:
     processes: list[subprocess.Popen[bytes]] = []
     restarted: list[str] = []
