@@ -180,7 +180,8 @@ class _Monitor(mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn, object=request.object)
         known = json_format.MessageToDict(request.object)
         # Only what the program said is known in a preview.
-        computed = COMPUTED.get(request.type, lambda *_: {})(request.name, opened(inputs))
+        compute = COMPUTED.get(request.type)
+        computed = compute(request.name, opened(inputs)) if compute is not None else {}
         state = {**known, **{key: UNKNOWN if self._preview else value for key, value in computed.items()}}
         identifier = "" if self._preview else f"id-{request.name}"
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=_struct(state))

@@ -89,7 +89,7 @@ class AwsSpec(SiteSpec):
     @field_validator("zones")
     @classmethod
     def _zones_of_the_region(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _zones_start_with(str(info.data.get("region", "")), value)
+        return _zones_start_with(info.data.get("region", ""), value)
 
 
 class GcpSpec(SiteSpec):
@@ -108,7 +108,7 @@ class GcpSpec(SiteSpec):
     @field_validator("zones")
     @classmethod
     def _zones_of_the_region(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return _zones_start_with(f"{info.data.get('region', '')}-", value)
+        return _zones_start_with(f"{info.data['region']}-" if "region" in info.data else "", value)
 
 
 class AzureSpec(SiteSpec):
@@ -130,7 +130,7 @@ class AzureSpec(SiteSpec):
 
 def _zones_start_with(prefix: str, zones: tuple[str, ...]) -> tuple[str, ...]:
     for zone in zones:
-        if not zone.startswith(prefix) or zone == prefix:
+        if prefix and (not zone.startswith(prefix) or zone == prefix):
             raise ValueError(f"expected zones of the region, such as {prefix}a, found {zone!r}")
     return zones
 
@@ -305,10 +305,13 @@ def load(name: str, folder: Path) -> Environment:
         # JSON mode is strict about types, yet takes a list for a tuple and a string for an enum.
         environment = Environment.model_validate_json(json.dumps(value))
     except pydantic.ValidationError as error:
-        for one in error.errors(include_url=False):
-            key, problem = ".".join(str(part) for part in one["loc"]), _problem(one)
-            if not (key == "name" and problems):
-                problems.append((_line(root, one["loc"]), key, problem))
+        found = error.errors(include_url=False)
+        places = [tuple(part for part in one["loc"] if part != "[key]") for one in found]
+        for one, place in zip(found, places, strict=True):
+            # An item that is wrong makes its list wrong too; the item alone says what to do.
+            inside = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+            if not inside and not (place == ("name",) and problems):
+                problems.append((_line(root, place), ".".join(str(part) for part in place), _problem(one, place)))
     except (TypeError, ValueError) as error:
         raise SpecError(f"{path}: holds a value that is no text, number, list or object: {error}") from error
     if problems or environment is None:
@@ -354,9 +357,9 @@ def _line(node: yaml.Node | None, path: tuple[int | str, ...]) -> int:
     return line
 
 
-def _problem(error: Any) -> str:
+def _problem(error: Any, place: tuple[int | str, ...]) -> str:
     """Say in our words what pydantic found wrong."""
-    model, description = _described(error["loc"])
+    model, description = _described(place)
     if error["type"] == "extra_forbidden":
         known = [field.alias or key for key, field in model.model_fields.items()] if model else []
         return f"is unknown; known here: {', '.join(known)}"

@@ -1,0 +1,215 @@
+"""Environments: what a person writes, and how mistakes in it are told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trihull_infra.cloud import Cloud
+from trihull_infra.environment import Environment, Policy, Timings, load
+from trihull_infra.errors import SpecError
+
+REPOSITORY = Path(__file__).parents[3]
+ENVIRONMENTS = REPOSITORY / "stacks" / "environments"
+
+
+@pytest.fixture
+def spec() -> dict[str, Any]:
+    value = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
+    assert isinstance(value, dict)
+    return value
+
+
+def write(folder: Path, spec: object, name: str = "local") -> Path:
+    (folder / f"{name}.yaml").write_text(spec if isinstance(spec, str) else yaml.safe_dump(spec, sort_keys=False))
+    return folder
+
+
+def refused(folder: Path, spec: object, name: str = "local") -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        load(name, write(folder, spec, name))
+    assert caught.value.exit_code == 65
+    return str(caught.value).splitlines()
+
+
+def change(spec: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    *parents, last = path.split(".")
+    inner = spec
+    for part in parents:
+        inner = inner[part]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return spec
+
+
+def test_local_has_three_clouds_and_touches_no_account() -> None:
+    local = load("local", ENVIRONMENTS)
+    assert local.clouds == tuple(Cloud)
+    assert [local.site(cloud).account for cloud in Cloud] == [
+        "123456789012",
+        "trihull-local",
+        "00000000-0000-0000-0000-000000000000",
+    ]
+    assert [local.site(cloud).priority for cloud in Cloud] == [0, 1, 2]
+    assert (local.routing.policy, local.routing.timings) == (Policy.PRIORITY, Timings.LAB)
+
+
+def test_dev_has_one_cheap_cloud() -> None:
+    dev = load("dev", ENVIRONMENTS)
+    assert dev.clouds == (Cloud.AWS,)
+    assert dev.pools.serving.spot_share == 1
+    assert not dev.protect
+
+
+def test_labels_name_environment_and_owner() -> None:
+    assert load("dev", ENVIRONMENTS).labels == {
+        "application": "trihull",
+        "environment": "dev",
+        "owner": "you",
+        "cost_centre": "trials",
+    }
+
+
+def test_a_cloud_that_the_environment_lacks_is_named() -> None:
+    with pytest.raises(SpecError, match=r"dev\.yaml: clouds\.gcp: is missing; this environment has aws"):
+        load("dev", ENVIRONMENTS).site(Cloud.GCP)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line", "expected"),
+    [
+        ("clouds.ibm", {}, "clouds.ibm", "is unknown; known here: aws, gcp, azure"),
+        ("colour", "red", "colour", "is unknown; known here: version, name, owner"),
+        ("pools.serving.gpu", 1, "pools.serving.gpu", "is unknown; known here: machine, nodes_min, nodes_max"),
+        ("owner", ..., "owner", "is missing; expected who answers for it"),
+        ("clouds.gcp.project", ..., "clouds.gcp.project", "is missing; expected a project id"),
+        ("clouds", {}, "clouds", "expected at least one of aws, gcp, azure"),
+        ("protect", "no", "protect", 'expected true or false: whether clusters, keys and data are guarded'),
+        ("kubernetes_version", 1.34, "kubernetes_version", 'a minor version in quotes, such as "1.34", found 1.34'),
+        ("kubernetes_version", "latest", "kubernetes_version", 'found "latest"'),
+        ("clouds.aws.account", 123456789012, "clouds.aws.account", "a 12-digit account number, in quotes"),
+        ("clouds.aws.account", "12345678901٣", "clouds.aws.account", "a 12-digit account number"),
+        ("clouds.aws.zones", ["eu-central-1a"], "clouds.aws.zones", "two or three zones"),
+        ("clouds.aws.zones", ["eu-central-1a", "us-east-1a"], "clouds.aws.zones", "found 'us-east-1a'"),
+        ("clouds.gcp.zones", ["europe-west4-a", "europe-west4-a"], "clouds.gcp.zones", "expected different zones"),
+        ("clouds.azure.zones", ["1", "9"], "clouds.azure.zones.1", 'found "9"'),
+        ("clouds.aws.administrators", [], "clouds.aws.administrators", "found an empty list"),
+        ("clouds.gcp.administrators", ["someone"], "clouds.gcp.administrators.0", 'found "someone"'),
+        ("api_server.authorised_networks", ["10.0.0.1/8"], "api_server.authorised_networks.0", "203.0.113.7/32"),
+        ("pools.serving.machine", "huge", "pools.serving.machine", "expected one of small, medium, large"),
+        ("pools.serving.nodes_max", 1, "pools.serving.nodes_max", "expected at least nodes_min, 2, found 1"),
+        ("pools.serving.nodes_min", 0, "pools.serving.nodes_min", "found 0"),
+        ("pools.serving.nodes_min", True, "pools.serving.nodes_min", "found true"),
+        ("pools.serving.spot_share", 1.5, "pools.serving.spot_share", "a number from 0 (none) to 1 (all), found 1.5"),
+        ("pools.serving.spot_share", "0.5", "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
+        ("pools.serving.spot_share", True, "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
+        ("serving.replicas_max", 1, "serving.replicas_max", "expected at least replicas_min, 2"),
+        ("routing.policy", "fastest", "routing.policy", 'expected local-first or priority, found "fastest"'),
+        ("routing.timings", 5, "routing.timings", "wan (between clouds) or lab (one machine), found 5"),
+        ("tags", {"owner": "x"}, "tags", "expected other names than trihull's own: owner"),
+        ("tags", {"Team": "x"}, "tags.Team", "a-z 0-9"),
+        ("tags", ["a"], "tags", "found a list"),
+        ("version", 2, "version", "expected the number 1, found 2"),
+        ("name", "prod", "name", "expected local, as the file is called, found 'prod'"),
+        ("clouds.aws", None, "clouds", "expected"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_key_and_expectation(
+    tmp_path: Path, spec: dict[str, Any], path: str, value: object, line: str, expected: str
+) -> None:
+    if path == "clouds.aws":
+        spec["clouds"] = {"aws": None}
+    else:
+        change(spec, path, value)
+    (problem,) = refused(tmp_path, spec)
+    assert problem.startswith(str(tmp_path / "local.yaml"))
+    assert f": {line}: " in problem
+    assert expected in problem
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = (ENVIRONMENTS / "local.yaml").read_text()
+    text = text.replace("owner: local", "owner: Local").replace("region: europe-west4", "region: 7")
+    text = text.replace("policy: priority", "policy: random")
+    problems = refused(tmp_path, text)
+    assert len(problems) == 3
+    lines = text.splitlines()
+    for problem, key in zip(problems, ("owner", "region", "policy"), strict=True):
+        number = int(problem.removeprefix(f"{tmp_path / 'local.yaml'}:").partition(":")[0])
+        assert key in lines[number - 1]
+
+
+def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, "version: 1\nname: [local\nowner: x\n")
+    assert problem.startswith(f"{tmp_path / 'local.yaml'}:3: is not valid YAML")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, "version: 1\nname: local\nname: local\n")
+    assert problem.endswith(":3: is not valid YAML: 'name' stands twice")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "just text", "42"])
+def test_a_file_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    (problem,) = refused(tmp_path, text)
+    assert "expected keys and values" in problem
+
+
+def test_python_objects_are_never_made(tmp_path: Path) -> None:
+    (problem,) = refused(tmp_path, "version: !!python/object/apply:os.system ['true']\n")
+    assert "is not valid YAML" in problem
+
+
+def test_an_unknown_environment_lists_those_there_are() -> None:
+    with pytest.raises(SpecError, match=r"there is no environment 'prdo'; environments here: dev, local"):
+        load("prdo", ENVIRONMENTS)
+
+
+def test_a_name_never_leaves_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "secret.yaml").write_text("a: b")
+    (tmp_path / "environments").mkdir()
+    with pytest.raises(SpecError, match="there is no environment"):
+        load("../secret", tmp_path / "environments")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "local.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SpecError, match="cannot be read"):
+        load("local", tmp_path)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused_and_never_crashes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "local.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(SpecError):
+        load("local", folder)
+
+
+def test_an_environment_cannot_be_changed() -> None:
+    local = load("local", ENVIRONMENTS)
+    with pytest.raises(ValueError, match="frozen"):
+        local.name = "other"
+
+
+def test_every_key_is_explained_in_the_docs() -> None:
+    text = (REPOSITORY / "docs" / "environments.md").read_text()
+
+    def keys(model: Any, prefix: str = "") -> set[str]:
+        found = set()
+        for name, field in model.model_fields.items():
+            key = f"{prefix}{field.alias or name}"
+            found.add(key)
+            options = [field.annotation, *getattr(field.annotation, "__args__", ())]
+            for option in options:
+                if isinstance(option, type) and hasattr(option, "model_fields"):
+                    found |= keys(option, f"{key}.")
+        return found
+
+    missing = sorted(key for key in keys(Environment) if f"`{key.rpartition('.')[2]}`" not in text)
+    assert not missing, f"docs/environments.md says nothing of {missing}"
