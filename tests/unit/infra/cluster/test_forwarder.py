@@ -1,5 +1,6 @@
 """The forwarder as a process of its own, with servers of the test behind it."""
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -204,3 +205,38 @@ def test_existing_connections_stay_when_their_target_is_taken_out(process: Proce
 def test_a_port_that_is_taken_is_told(process: Process, serve: Serve) -> None:
     taken = serve(_named(b"other"))
     assert list(process.apply({taken: [taken]})) == [str(taken)]
+
+
+def test_neither_side_waits_for_an_acknowledgement_before_its_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_delay: list[int] = []
+    made = forwarder.Half.connection_made
+
+    def observe(self: forwarder.Half, transport: asyncio.BaseTransport) -> None:
+        made(self, transport)
+        raw = transport.get_extra_info("socket")
+        without_delay.append(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    async def ask(entry: int) -> bytes:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readexactly(1))
+            writer.close()
+
+        target = await asyncio.start_server(answer, "127.0.0.1", 0)
+        under_test = forwarder.Forwarder()
+        assert await under_test.apply({str(entry): [target.sockets[0].getsockname()[1]]}) == {}
+        reader, writer = await asyncio.open_connection("127.0.0.1", entry)
+        writer.write(b"x")
+        answered = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        await under_test.apply({})
+        target.close()
+        await target.wait_closed()
+        return answered
+
+    monkeypatch.setattr(forwarder.Half, "connection_made", observe)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        entry = free.getsockname()[1]
+    assert asyncio.run(ask(entry)) == b"x"
+    assert without_delay == [1, 1]

@@ -39,6 +39,9 @@ class Half(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        # asyncio sets this only on sockets made with an explicit IPPROTO_TCP; accepted ones here are not, and an answer
+        # in two writes would wait 40 ms for the client's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came."""
