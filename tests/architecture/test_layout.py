@@ -10,7 +10,11 @@ from trihull_infra.cloud import Cloud
 
 ROOT = Path(__file__).parents[2]
 TOP = {"infra", "packaging", "runtime", "stacks", "tests", "docs", "pyproject.toml", "uv.lock", "Makefile", "LICENSE"}
-PROVIDER_FILES = ["network.py", "cluster.py", "pools.py", "registry.py", "bucket.py", "identity.py", "describe.py"]
+PROVIDER_FILES = {
+    "__init__.py", "connection.py", "network.py", "cluster.py", "pools.py", "registry.py", "bucket.py", "identity.py",
+    "describe.py",
+}  # fmt: skip
+OWN_FILES = {Cloud.AZURE: {"roles.py"}}  # what one cloud has and the others have no place for
 
 
 def tracked() -> list[Path]:
@@ -45,7 +49,7 @@ def test_tests_lie_only_in_tests() -> None:
 @pytest.mark.parametrize("cloud", list(Cloud))
 def test_every_provider_is_a_package_of_the_same_files(cloud: Cloud) -> None:
     folder = ROOT / "infra/src/trihull_infra/providers" / cloud
-    assert sorted(path.name for path in folder.glob("*.py")) == sorted([*PROVIDER_FILES, "__init__.py"])
+    assert {path.name for path in folder.glob("*.py")} == PROVIDER_FILES | OWN_FILES.get(cloud, set())
 
 
 def test_a_module_stays_small_enough_to_be_read_at_once() -> None:
