@@ -178,6 +178,9 @@ class EnvoyProcess:
             self._child.wait()
             self._child = None
         self.layout.admin_socket.unlink(missing_ok=True)
+        if self.layout.admin_socket.parent != self._lock.parent:  # a folder of its own, for a short path
+            with contextlib.suppress(OSError):
+                self.layout.admin_socket.parent.rmdir()
 
     def _gone(self, limit_s: float) -> bool:
         deadline = time.monotonic() + limit_s

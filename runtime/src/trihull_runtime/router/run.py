@@ -55,12 +55,12 @@ def layout_of(settings: Settings) -> Layout:
     admin_socket = settings.state / "envoy.sock"
     if len(os.fsencode(admin_socket)) > SOCKET_PATH_LIMIT:
         name = hashlib.sha256(os.fsencode(settings.state)).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"trihull-{os.getuid()}"
+        folder = Path(tempfile.gettempdir()) / f"trihull-{os.getuid()}-{name}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise EnvoyError(f"{folder} is not ours alone; remove it, or use a state folder with a shorter path")
-        admin_socket = folder / f"{name}.sock"
+        admin_socket = folder / "envoy.sock"
     for folder in (settings.state / "envoy", settings.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
     return Layout(settings.state / "envoy", settings.state / "logs", admin_socket, settings.tls)
