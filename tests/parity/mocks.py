@@ -17,6 +17,7 @@ from pulumi.runtime.proto import provider_pb2, resource_pb2
 from pulumi.runtime.stack import Stack, massage, run_pulumi_func
 
 from trihull_infra.registered import Registered
+from trihull_runtime.contract.site import SECRET_FIELDS
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n"
@@ -191,7 +192,11 @@ class _Monitor(mocks.MockMonitor):
         outputs = self._references.get(request.id)
         if outputs is None:
             raise RuntimeError(f"unknown stack {request.id!r}")
-        state = {"name": request.id, "outputs": dict(outputs), "secretOutputNames": []}
+        state = {
+            "name": request.id,
+            "outputs": dict(outputs),
+            "secretOutputNames": [name for name in SECRET_FIELDS if name in outputs],
+        }
         urn = f"urn:pulumi:stack::project::{request.type}::{request.name}"
         return resource_pb2.ReadResourceResponse(urn=urn, properties=_struct(state))
 

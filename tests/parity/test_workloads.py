@@ -107,6 +107,17 @@ def test_a_new_fleet_changes_no_pod_of_the_router(run: Run, cloud: Cloud) -> Non
     assert "fleet" not in str(template["metadata"]["annotations"])
 
 
+def test_configuration_is_changed_in_place_never_replaced(run: Run, project: str, cloud: Cloud) -> None:
+    cluster = run(project, f"local-{cloud}").the("pulumi:providers:kubernetes").inputs
+    assert cluster["enableConfigMapMutable"] == "true"
+    assert cluster["enableSecretMutable"] == "true"
+
+
+def test_the_kubeconfig_stays_secret(run: Run, project: str, cloud: Cloud) -> None:
+    cluster = run(project, f"local-{cloud}").the("pulumi:providers:kubernetes").inputs
+    assert isinstance(cluster["kubeconfig"], mocks.Secret)
+
+
 def test_serving_trusts_every_sites_authority(run: Run, cloud: Cloud) -> None:
     secret = mocks.opened(run("serving", f"local-{cloud}").the("kubernetes:core/v1:Secret").inputs)["stringData"]
     assert set(secret) == {"tls.crt", "tls.key", "ca.crt"}

@@ -6,7 +6,6 @@ The fleet is a ConfigMap of one name: a new fleet reaches the running routers as
 from typing import Final
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes import apps, core
 
 from trihull_infra import naming, program, workload
@@ -28,7 +27,7 @@ def run() -> None:
     router = chosen(begun)
     document = fleet(begun)
     site = SiteReference(pulumi.get_stack())
-    cluster = kubernetes.Provider("cluster", kubeconfig=site.output("kubeconfig"))
+    cluster = workload.connect(site.output("kubeconfig"))
     opts = pulumi.ResourceOptions(provider=cluster)
     needs = site.output("identities").apply(lambda all_needs: all_needs.get("router", {}))
     account = workload.service_account(begun, naming.ROUTER, needs, opts)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes import apps, core, meta
 
 from trihull_infra import naming, program, workload
@@ -38,7 +37,7 @@ def run() -> None:
     chosen = choose(begun)
     trusted = authorities(begun)
     site = SiteReference(pulumi.get_stack())
-    cluster = kubernetes.Provider("cluster", kubeconfig=site.output("kubeconfig"))
+    cluster = workload.connect(site.output("kubeconfig"))
     opts = pulumi.ResourceOptions(provider=cluster)
     namespace = core.v1.Namespace(
         naming.NAMESPACE,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes import autoscaling, core, meta, networking, policy
 
 from trihull_infra import naming, provider
@@ -287,3 +288,13 @@ def network_policy(
 def fingerprint(*texts: str) -> str:
     """Return a short digest of texts: an annotation that starts pods anew when what they read at start has changed."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def connect(kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
+    """Make the engine's provider of a site's cluster.
+
+    ConfigMaps and Secrets are changed in place: replaced ones would be gone for a moment, and pods with them.
+    """
+    return kubernetes.Provider(
+        "cluster", kubeconfig=kubeconfig, enable_config_map_mutable=True, enable_secret_mutable=True
+    )
