@@ -1,0 +1,101 @@
+"""Plain Pulumi, without any command of trihull's but `emulators env`: the commands that README shows, word for word.
+
+Only the language host is the tests' own: it comes with the official release of Pulumi, which a test machine may lack.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from trihull_infra.cloud import Cloud
+from trihull_infra.emulators.client import Daemon
+
+pytestmark = pytest.mark.timeout(420)
+
+ROOT = Path(__file__).parents[2]
+SETTING = 'cd stacks/site && eval "$(trihull emulators env)" && pulumi stack select --create {stack} && '
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the stacks of this checkout."""
+    folder = tmp_path_factory.mktemp("checkout")
+    ignore = shutil.ignore_patterns("__pycache__", "models", "local.*.json")
+    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=ignore)
+    return folder
+
+
+@pytest.fixture
+def shell(checkout: Path, daemon: Daemon, engine_folder: Path) -> Any:
+    """Run a line in a shell of somebody who has trihull and Pulumi installed; return its output."""
+    assert daemon.pid
+    programs = (ROOT / "tests" / "toolchain", Path(sys.executable).parent, engine_folder)
+    path = os.pathsep.join((*map(str, programs), os.environ["PATH"]))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+
+    def run(line: str, code: int = 0) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=checkout,
+            env={**kept, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, f"{line}: exit code {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    return run
+
+
+def left_in_moto(daemon: Daemon) -> dict[str, list[Any]]:
+    """What AWS's emulator still holds, asked through boto3."""
+
+    def client(service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name="eu-central-1",
+            endpoint_url=daemon.status()["moto"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    return {
+        "buckets": client("s3").list_buckets()["Buckets"],
+        "clusters": client("eks").list_clusters()["clusters"],
+        "repositories": client("ecr").describe_repositories()["repositories"],
+        "roles": client("iam").list_roles()["Roles"],
+        "log groups": client("logs").describe_log_groups()["logGroups"],
+    }
+
+
+@pytest.mark.parametrize("cloud", list(Cloud))
+def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
+    cloud: Cloud, shell: Any, daemon: Daemon, checkout: Path
+) -> None:
+    setting = SETTING.format(stack=f"local-{cloud}")
+    settings = {path: path.read_text() for path in (checkout / "stacks").rglob("Pulumi*.yaml")}
+    assert "created" in shell(setting + "pulumi up --yes")
+    if cloud is Cloud.AWS:
+        there = left_in_moto(daemon)
+        assert all(there.values()), there
+    shell(setting + "pulumi up --yes --expect-no-changes")
+    shell(setting + "pulumi refresh --yes --expect-no-changes")
+    shell(setting + "pulumi up --yes --expect-no-changes")
+    outputs = shell(setting + "pulumi stack output --json")
+    assert '"kubeconfig": "[secret]"' in outputs
+    assert "PRIVATE KEY" not in outputs
+    shell(setting + "pulumi destroy --yes")
+    assert daemon.status()["resources"] == {}
+    assert daemon.sites() == {}
+    if cloud is Cloud.AWS:
+        assert not any(left_in_moto(daemon).values()), left_in_moto(daemon)
+    assert {path: path.read_text() for path in settings} == settings  # a run changes no file of a checkout
