@@ -1,5 +1,4 @@
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +21,10 @@ def urn(token: str) -> Urn:
 def kubeconfig(server: str = SERVER) -> str:
     return json.dumps(
         {
-            "clusters": [{"name": "other", "cluster": {"server": "https://o"}}, {"name": "c", "cluster": {"server": server}}],
+            "clusters": [
+                {"name": "other", "cluster": {"server": "https://o"}},
+                {"name": "c", "cluster": {"server": server}},
+            ],
             "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
@@ -62,7 +64,7 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture
-def provider(cluster: Cluster) -> Iterator[KubernetesProvider]:
+def provider(cluster: Cluster) -> KubernetesProvider:
     def find(url: str) -> Cluster:
         if url != SERVER:
             raise EmulatorError(f"{url} is not an emulated cluster")
@@ -70,19 +72,26 @@ def provider(cluster: Cluster) -> Iterator[KubernetesProvider]:
 
     made = KubernetesProvider(find, is_namespaced)
     made.configure({"kubeconfig": kubeconfig()}, "")
-    yield made
+    return made
 
 
 def deployment(**metadata: Any) -> dict[str, Any]:
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n", **metadata}, "spec": SPEC}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "n", **metadata},
+        "spec": SPEC,
+    }
 
 
 def test_the_current_contexts_cluster_is_used_and_any_other_is_refused(provider: KubernetesProvider) -> None:
-    with pytest.raises(EmulatorError, match="https://real.example is not an emulated cluster"):
+    with pytest.raises(EmulatorError, match=r"https://real\.example is not an emulated cluster"):
         provider.configure({"kubeconfig": kubeconfig("https://real.example")}, "")
 
 
-@pytest.mark.parametrize("configuration", [{}, {"kubeconfig": ""}, {"kubeconfig": "~/.kube/config"}, {"kubeconfig": "{"}])
+@pytest.mark.parametrize(
+    "configuration", [{}, {"kubeconfig": ""}, {"kubeconfig": "~/.kube/config"}, {"kubeconfig": "{"}]
+)
 def test_a_provider_without_a_readable_kubeconfig_is_refused(
     provider: KubernetesProvider, configuration: dict[str, Any]
 ) -> None:
@@ -191,7 +200,12 @@ def test_reading_again_shows_no_drift_and_real_drift_is_shown(provider: Kubernet
 
 
 def test_secrets_stay_secret(provider: KubernetesProvider) -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"}, "stringData": {"a": "b"}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "n"},
+        "stringData": {"a": "b"},
+    }
     _, outputs = provider.create(urn("kubernetes:core/v1:Secret"), secret, False, 0)
     assert outputs["stringData"] == Secret({"a": "b"})
 

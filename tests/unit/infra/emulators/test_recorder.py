@@ -99,7 +99,11 @@ def test_an_unknown_type_is_named() -> None:
     [
         ("aws:s3/bucket:Bucket", {"bukket": "a"}, "bukket is not an argument of aws:s3/bucket:Bucket"),
         ("aws:eks/cluster:Cluster", {"roleArn": "a"}, "vpcConfig is missing"),
-        ("aws:eks/cluster:Cluster", {"roleArn": "a", "vpcConfig": {"subnets": []}}, "vpcConfig.subnets is not an argument"),
+        (
+            "aws:eks/cluster:Cluster",
+            {"roleArn": "a", "vpcConfig": {"subnets": []}},
+            "vpcConfig.subnets is not an argument",
+        ),
         ("aws:ec2/vpc:Vpc", {"tags": ["a"]}, "tags must be a map, not a list"),
         ("gcp:storage/bucket:Bucket", {"location": "EU", "uniformBucketLevelAccess": "yes"}, "must be true or false"),
         ("azure-native:storage:StorageAccount", {**ACCOUNT_INPUTS, "kind": "Storrage"}, "allowed values: Storage, "),
@@ -174,7 +178,12 @@ def test_every_output_that_must_be_there_is_there() -> None:
 
 def test_azure_answers_identities_in_its_own_shape() -> None:
     identity = {"type": "UserAssigned", "userAssignedIdentities": ["/x"]}
-    inputs = {"resourceName": "c", "resourceGroupName": "rg", "identity": identity, "oidcIssuerProfile": {"enabled": True}}
+    inputs = {
+        "resourceName": "c",
+        "resourceGroupName": "rg",
+        "identity": identity,
+        "oidcIssuerProfile": {"enabled": True},
+    }
     found = answer("azure-native:containerservice:ManagedCluster", inputs)
     assert found.id.endswith("/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/c")
     assert set(found.outputs["identity"]["userAssignedIdentities"]["/x"]) == {"clientId", "principalId"}

@@ -28,7 +28,12 @@ def made(token: str, inputs: dict[str, Any], now: datetime.datetime = NOW) -> di
 
 
 def authority(key: str) -> dict[str, Any]:
-    inputs = {"privateKeyPem": key, "isCaCertificate": True, "allowedUses": ["cert_signing"], "validityPeriodHours": 100}
+    inputs = {
+        "privateKeyPem": key,
+        "isCaCertificate": True,
+        "allowedUses": ["cert_signing"],
+        "validityPeriodHours": 100,
+    }
     return made(tls.SELF_SIGNED, {**inputs, "subject": {"commonName": "authority", "organization": "trihull"}})
 
 

@@ -1,0 +1,132 @@
+"""The rig: a daemon of its own state home, the real engine, and small programs on the real SDKs."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trihull_infra import engine
+from trihull_infra.emulators import client
+from trihull_infra.emulators.client import Daemon
+
+REPOSITORY = Path(__file__).parents[2]
+OPERATION_S = 110.0
+
+
+class OperationError(Exception):
+    """The engine ended an operation with an error; the text is all it printed."""
+
+
+@dataclass
+class Stack:
+    """One stack of a program in programs.py; `options` go to the program."""
+
+    name: str
+    program: str
+    environment: dict[str, str]
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    project: str = "emulated"
+    outputs: dict[str, Any] = field(default_factory=dict)
+    secret: set[str] = field(default_factory=set)
+
+    def _run(self, operation: str) -> dict[str, Any]:
+        asked = {
+            "stack": self.name,
+            "program": f"tests.emulated.programs:{self.program}",
+            "project": self.project,
+            "folder": str(self.folder),
+            "options": self.options,
+            "operation": operation,
+        }
+        found = subprocess.run(
+            [sys.executable, "-m", "tests.emulated.operation"],
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            timeout=OPERATION_S,
+            env={**os.environ, **self.environment},
+            cwd=REPOSITORY,
+            check=False,
+        )
+        assert found.returncode == 0, found.stderr
+        answer: dict[str, Any] = json.loads(found.stdout)
+        if "error" in answer:
+            raise OperationError(answer["error"])
+        return answer
+
+    def _changes(self, operation: str) -> dict[str, int]:
+        answer = self._run(operation)
+        if operation == "up":
+            self.outputs, self.secret = answer["outputs"], set(answer["secret"])
+        changes: dict[str, int] = answer["changes"]
+        return changes
+
+    def up(self) -> dict[str, int]:
+        """Deploy; what it exports is in `outputs`, the names of its secrets in `secret`."""
+        return self._changes("up")
+
+    def preview(self) -> dict[str, int]:
+        return self._changes("preview")
+
+    def refresh(self) -> dict[str, int]:
+        return self._changes("refresh")
+
+    def destroy(self) -> dict[str, int]:
+        return self._changes("destroy")
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return what the engine's state holds."""
+        found: list[dict[str, Any]] = self._run("export")["deployment"].get("resources", [])
+        return found
+
+
+Make = Callable[..., Stack]
+
+
+@pytest.fixture(scope="session")
+def engine_folder() -> Path:
+    found = engine.find()
+    if found is None:
+        pytest.fail("the Pulumi engine is not there; make it with `python -m trihull_infra.engine`")
+    return found.folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state home for one module; whatever runs in it ends with the module."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIHULL_HOME", str(folder))
+        yield folder
+        client.stop()
+
+
+@pytest.fixture(scope="module")
+def daemon(home: Path) -> Daemon:
+    return client.start()
+
+
+@pytest.fixture
+def stack(home: Path, daemon: Daemon, engine_folder: Path, tmp_path: Path) -> Iterator[Make]:
+    """Make stacks of programs.py; each is destroyed at the end, as far as it exists."""
+    made: list[Stack] = []
+
+    def make(name: str, program: str, **options: Any) -> Stack:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        one = Stack(name, program, client.environment(engine_folder), folder, options)
+        made.append(one)
+        return one
+
+    yield make
+    for one in reversed(made):
+        with contextlib.suppress(OperationError):  # what a test broke on purpose stays in its home
+            one.destroy()

@@ -1,0 +1,52 @@
+"""Kubernetes objects and certificates through the real engine."""
+
+import json
+
+import pytest
+from cryptography import x509
+
+from tests.emulated.conftest import OperationError, Make
+from trihull_infra.emulators.client import Daemon
+
+
+def test_objects_are_made_kept_replaced_and_removed(stack: Make, daemon: Daemon) -> None:
+    site = stack("local-workloads", "workloads", data="1")
+    site.up()
+    assert site.outputs["config"].startswith("config-")
+    assert "secret" in site.secret
+    name = site.outputs["config"]
+    assert set(site.up()) == {"same"}
+    assert set(site.refresh()) == {"same"}
+    site.options["data"] = "2"
+    assert site.up()["replace"] == 1
+    assert site.outputs["config"] != name, "a config map's change gives it a new name, so pods see old or new"
+    site.destroy()
+    assert daemon.sites() == {}
+
+
+def test_a_deployment_that_cannot_run_fails_with_the_reason_and_stays_in_the_state(stack: Make) -> None:
+    site = stack("local-workloads", "workloads", data="1", deployment=True)
+    with pytest.raises(OperationError, match="nowhere"):
+        site.up()
+    kept = [one for one in site.resources() if one["type"] == "kubernetes:apps/v1:Deployment"]
+    assert len(kept) == 1
+    assert kept[0]["initErrors"]
+    site.options["deployment"] = False
+    assert site.up()["delete"] == 1
+
+
+def test_certificates_are_made_once_and_stay(stack: Make) -> None:
+    site = stack("local-tls", "certificates", hours=100)
+    assert set(site.preview()) == {"create"}
+    site.up()
+    first = site.outputs
+    assert site.secret == {"key"}
+    leaf, authority = (x509.load_pem_x509_certificate(first[name].encode()) for name in ("leaf", "ca"))
+    leaf.verify_directly_issued_by(authority)
+    assert "PRIVATE KEY" not in json.dumps(site.resources())
+    assert set(site.up()) == {"same"}
+    assert set(site.refresh()) == {"same"}
+    assert site.outputs == first
+    site.options["hours"] = 200
+    assert site.up()["replace"] == 2, "a new authority signs a new leaf"
+    assert site.outputs["key"] == first["key"]
