@@ -80,9 +80,9 @@ def command(
     from trihull_runtime.contract.codec import write_file
 
     plan = Plan(rate, before_s, outage_s, after_s, timeout_s)
-    split = _read_rows(rows_file or Path("build/releases") / model / "test_split.json", model)
     sites = fleet_sites(stacks, environment, site)
     way_in = entry or find_entry(stacks, environment, site)
+    split = _read_rows(rows_file or Path("build/releases") / model / "test_split.json", model)
     daemon = client.connect()
     check_sites(daemon.sites(), sites)
     faults = EmulatedFaults(daemon, outage_s + LEASE_MARGIN_S)
