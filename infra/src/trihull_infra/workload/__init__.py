@@ -1,0 +1,51 @@
+"""What workloads of a site share; it meets the restricted Pod Security Standard, which the namespace enforces."""
+
+from trihull_infra.workload.objects import (
+    autoscaler,
+    connect,
+    disruption_budget,
+    load_balancer,
+    network_policy,
+    service_account,
+    url,
+)
+from trihull_infra.workload.pods import (
+    NAME_LABEL,
+    TEMPORARY,
+    USER,
+    confined,
+    fingerprint,
+    image_reference,
+    labels,
+    metadata,
+    part,
+    pod,
+    probe,
+    resources,
+    selector,
+    tolerations,
+)
+
+__all__ = [
+    "NAME_LABEL",
+    "TEMPORARY",
+    "USER",
+    "autoscaler",
+    "confined",
+    "connect",
+    "disruption_budget",
+    "fingerprint",
+    "image_reference",
+    "labels",
+    "load_balancer",
+    "metadata",
+    "network_policy",
+    "part",
+    "pod",
+    "probe",
+    "resources",
+    "selector",
+    "service_account",
+    "tolerations",
+    "url",
+]
