@@ -137,13 +137,14 @@ def azure_site(options: Options) -> None:
     opts = pulumi.ResourceOptions(provider=provider)
     group = azure.resources.ResourceGroup("group", opts=opts)
     identity = azure.managedidentity.UserAssignedIdentity("identity", resource_group_name=group.name, opts=opts)
+    own: Any = {"type": "UserAssigned", "user_assigned_identities": [identity.id]}
     pool: Any = [{"name": "system", "mode": "System", "count": 1, "vm_size": "Standard_D2s_v5"}]
     cluster = azure.containerservice.ManagedCluster(
         "cluster",
         resource_group_name=group.name,
         resource_name_="one",
         dns_prefix="one",
-        identity={"type": "UserAssigned", "user_assigned_identities": [identity.id]},
+        identity=own,
         oidc_issuer_profile={"enabled": True},
         agent_pool_profiles=pool,
         tags=options.get("tags", {}),
@@ -276,30 +277,22 @@ def workloads(options: Options) -> None:
         deletion_protection=False,
         opts=pulumi.ResourceOptions(provider=cloud),
     )
-    text = pulumi.Output.all(cluster.endpoint, cluster.master_auth.cluster_ca_certificate).apply(
+    text: pulumi.Output[Any] = pulumi.Output.all(cluster.endpoint, cluster.master_auth.cluster_ca_certificate).apply(
         lambda known: kubeconfig.render("one", f"https://{known[0]}", known[1], "gke-gcloud-auth-plugin", [])
     )
     provider = kubernetes.Provider("kubernetes", kubeconfig=pulumi.Output.secret(text))
     opts = pulumi.ResourceOptions(provider=provider)
     namespace = kubernetes.core.v1.Namespace("trihull", metadata={"name": "trihull"}, opts=opts)
-    inside = {"namespace": namespace.metadata.name}
+    inside: Any = {"namespace": namespace.metadata.name}
     config = kubernetes.core.v1.ConfigMap("config", metadata=inside, data={"a": options["data"]}, opts=opts)
     secret = kubernetes.core.v1.Secret("secret", metadata=inside, string_data={"key": "value"}, opts=opts)
     labels = {"app": "web"}
     if options.get("deployment"):
-        kubernetes.apps.v1.Deployment(
-            "web",
-            metadata={**inside, "annotations": {"pulumi.com/timeoutSeconds": "20"}},
-            spec={
-                "replicas": 1,
-                "selector": {"match_labels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [{"name": "web", "image": "oci-layout:///nowhere@sha256:" + "0" * 64}]},
-                },
-            },
-            opts=opts,
-        )
+        image = f"oci-layout:///nowhere@sha256:{'0' * 64}"
+        pod: Any = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": image}]}}
+        spec: Any = {"replicas": 1, "selector": {"match_labels": labels}, "template": pod}
+        patient: Any = {**inside, "annotations": {"pulumi.com/timeoutSeconds": "20"}}
+        kubernetes.apps.v1.Deployment("web", metadata=patient, spec=spec, opts=opts)
     pulumi.export("config", config.metadata.name)
     pulumi.export("secret", secret.data)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated.conftest import OperationError, Make, Stack
+from tests.emulated.conftest import Make, OperationError, Stack
 from trihull_infra.emulators.client import Daemon
 
 

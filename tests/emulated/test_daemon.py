@@ -18,6 +18,7 @@ import pytest
 from tests.emulated.conftest import Make
 from trihull_infra.emulators import client
 from trihull_infra.emulators.client import Daemon
+from trihull_infra.emulators.home import Home
 from trihull_infra.errors import EmulatorError
 
 DEADLINE_S = 60.0
@@ -46,14 +47,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not in time"
         time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_without_a_daemon_commands_say_how_to_start_it(home: Path) -> None:
@@ -93,7 +86,7 @@ def test_the_command_line_starts_shows_and_stops(home: Path) -> None:
     assert "AWS_" not in exported
     assert "export AWS_ENDPOINT_URL=http://127.0.0.1:" in trihull("env", "--aws").stdout
     assert trihull("stop").stdout == "emulators stopped\n"
-    assert not alive(shown["pid"])
+    assert not Home.default().running()
     assert not (home / "emulators" / "daemon.json").exists()
 
 
@@ -133,7 +126,7 @@ def test_a_killed_daemon_comes_back_with_everything(home: Path, stack: Make) -> 
     site.up()
     before = client.connect()
     os.kill(before.pid, signal.SIGKILL)
-    until(lambda: not alive(before.pid))
+    until(lambda: not Home.default().running())
     after = client.start()
     assert (after.pid, after.epoch) != (before.pid, "")
     assert after.epoch == before.epoch

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.emulated.conftest import OperationError, Make
+from tests.emulated.conftest import Make, OperationError
 from trihull_infra.emulators.client import Daemon
 
 

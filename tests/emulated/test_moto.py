@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.emulated.conftest import OperationError, Make
+from tests.emulated.conftest import Make, OperationError
 from trihull_infra.emulators import client
 from trihull_infra.emulators.client import Daemon
 

@@ -1,11 +1,11 @@
 """Kubernetes objects and certificates through the real engine."""
 
-import json
+from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from tests.emulated.conftest import OperationError, Make
+from tests.emulated.conftest import Make, OperationError
 from trihull_infra.emulators.client import Daemon
 
 
@@ -35,7 +35,7 @@ def test_a_deployment_that_cannot_run_fails_with_the_reason_and_stays_in_the_sta
     assert site.up()["delete"] == 1
 
 
-def test_certificates_are_made_once_and_stay(stack: Make) -> None:
+def test_certificates_are_made_once_and_stay(stack: Make, home: Path) -> None:
     site = stack("local-tls", "certificates", hours=100)
     assert set(site.preview()) == {"create"}
     site.up()
@@ -43,7 +43,9 @@ def test_certificates_are_made_once_and_stay(stack: Make) -> None:
     assert site.secret == {"key"}
     leaf, authority = (x509.load_pem_x509_certificate(first[name].encode()) for name in ("leaf", "ca"))
     leaf.verify_directly_issued_by(authority)
-    assert "PRIVATE KEY" not in json.dumps(site.resources())
+    states = list((home / "pulumi-state").rglob("local-tls.json"))
+    assert len(states) == 1
+    assert "PRIVATE KEY" not in states[0].read_text(), "the engine's state holds keys encrypted only"
     assert set(site.up()) == {"same"}
     assert set(site.refresh()) == {"same"}
     assert site.outputs == first

@@ -122,27 +122,26 @@ def _spawn(home: Home) -> None:
     home.address_file.unlink(missing_ok=True)
     last_words = home.root / "daemon.err"
     with last_words.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trihull_infra.emulators.daemon"],
+        # The daemon forks once it holds the home, so nobody here has a child to reap later.
+        code = subprocess.run(
+            [sys.executable, "-m", "trihull_infra.emulators.daemon", "--detach"],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
             cwd=home.root,
             env={**os.environ, "TRIHULL_HOME": str(home.root.parent)},
             start_new_session=True,
-        )
+            timeout=START_S,
+            check=False,
+        ).returncode
     deadline = time.monotonic() + START_S
-    while home.address() is None:
-        if (code := process.poll()) is not None:
-            said = last_words.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
-            raise EmulatorError(f"the emulators ended with code {code} before they were ready: {said or home.log_file}")
+    while code == 0 and home.address() is None and home.running():
         if time.monotonic() > deadline:
-            process.terminate()
-            process.wait(STOP_S)
             raise EmulatorError(f"the emulators were not ready after {START_S:.0f} s; their log is {home.log_file}")
         time.sleep(POLL_S)
-    # It is ours no longer: it outlives us, and the system's first process reaps it. Popen would warn of that.
-    process.returncode = 0
+    if home.address() is None:
+        said = last_words.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
+        raise EmulatorError(f"the emulators ended before they were ready: {said or f'see {home.log_file}'}")
 
 
 def stop() -> bool:

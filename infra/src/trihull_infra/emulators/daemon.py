@@ -169,6 +169,8 @@ def main() -> int:
     held = home.hold()
     if held is None:
         return 75  # EX_TEMPFAIL: another daemon is running
+    if "--detach" in sys.argv[1:] and os.fork():  # the lock is the child's too; whoever started us reaps us at once
+        return 0
     with contextlib.closing(os.fdopen(held)):
         _log_to(home.log_file)
         try:

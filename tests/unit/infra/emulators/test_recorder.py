@@ -16,12 +16,12 @@ from trihull_infra.emulators.recorder.recording import Recorder, replaces
 from trihull_infra.errors import EmulatorError
 
 ACCOUNT_INPUTS = {"resourceGroupName": "rg", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-CLUSTERS = {
+CLUSTERS: dict[str, dict[str, Any]] = {
     "aws:eks/cluster:Cluster": {"name": "site", "roleArn": "arn", "vpcConfig": {"subnetIds": []}},
     "gcp:container/cluster:Cluster": {"name": "site", "location": "europe-west4"},
     "azure-native:containerservice:ManagedCluster": {"resourceName": "site", "resourceGroupName": "rg"},
 }
-REGISTRIES = {
+REGISTRIES: dict[str, tuple[dict[str, Any], str]] = {
     "aws:ecr/repository:Repository": ({"name": "a/images"}, "repositoryUrl"),
     "gcp:artifactregistry/repository:Repository": ({"repositoryId": "a/images", "format": "DOCKER"}, "registryUri"),
     "azure-native:containerregistry:Registry": ({"registryName": "a/images", "resourceGroupName": "rg"}, "loginServer"),
