@@ -6,6 +6,8 @@ RUN := .venv/bin
 # The demo's emulated clouds live here, apart from your own local environment.
 DEMO_HOME := $(CURDIR)/build/demo
 READY := .venv/.ready
+# Bytecode is written once and read ever after; the provider SDKs take seconds to compile.
+unexport PYTHONDONTWRITEBYTECODE
 FOLDERS := architecture unit parity emulated failover e2e
 
 help: ## Show this help

@@ -15,6 +15,7 @@ from trihull_runtime.contract import EnvironmentReleases, Fleet, ReleasedRouter
 
 PORT: Final = 8080
 ADMIN_PORT: Final = 8083
+LIVE: Final = "/v2/health/live"
 GRACE_S: Final = 45
 FLEET_FOLDER: Final = "/etc/trihull/fleet"
 TLS_FOLDER: Final = "/etc/trihull/tls"
@@ -85,9 +86,11 @@ def _deployment(
         env=[core.v1.EnvVarArgs(name=name, value=value) for name, value in settings.items()],
         resources=workload.resources("250m", "512Mi"),
         security_context=workload.confined(),
-        startup_probe=workload.probe("ingress", "/routerz", period_s=1, failures=60),
+        # Alive is the router itself; ready is a router with a healthy site behind it. Were both the same, every router
+        # would be started anew while all sites are down.
+        startup_probe=workload.probe("ingress", LIVE, period_s=1, failures=60),
         readiness_probe=workload.probe("ingress", "/routerz", period_s=2, failures=2),
-        liveness_probe=workload.probe("ingress", "/routerz", period_s=10, failures=6),
+        liveness_probe=workload.probe("ingress", LIVE, period_s=10, failures=6),
         volume_mounts=[
             core.v1.VolumeMountArgs(name="fleet", mount_path=FLEET_FOLDER, read_only=True),
             core.v1.VolumeMountArgs(name="tls", mount_path=TLS_FOLDER, read_only=True),
