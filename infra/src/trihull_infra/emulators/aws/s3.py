@@ -38,6 +38,9 @@ class Bucket(AwsHandler):
         if gone(lambda: client.head_bucket(Bucket=name), *NO_BUCKET):
             return
         if inputs.get("forceDestroy"):
+            if client.get_bucket_versioning(Bucket=name).get("Status") == "Suspended":
+                # moto answers 500 when a delete marker of a suspended bucket is deleted
+                client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
             for page in client.get_paginator("list_object_versions").paginate(Bucket=name):
                 for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
                     client.delete_object(Bucket=name, Key=entry["Key"], VersionId=entry["VersionId"])
