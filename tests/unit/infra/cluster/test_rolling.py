@@ -79,6 +79,13 @@ def test_a_container_that_ends_is_restarted_later_and_later_and_its_log_is_quote
     assert not pod.ready
 
 
+def test_a_service_whose_pods_all_crash_is_not_waited_for(cluster: LocalCluster) -> None:
+    cluster.apply(service())
+    cluster.apply(deployment(env={"FAIL": "no model"}))
+    with pytest.raises(ClusterError, match=r"Service trihull/web .*does not become ready: no ready pod"):
+        cluster.wait_ready("Service", "trihull", "web", 60)
+
+
 def test_scaling_starts_and_stops_pods_without_touching_the_others(cluster: LocalCluster) -> None:
     cluster.apply(deployment(replicas=1))
     cluster.wait_ready("Deployment", "trihull", "web", 30)

@@ -152,7 +152,7 @@ def test_an_object_is_applied_and_waited_for(provider: KubernetesProvider, clust
     resource_id, outputs = provider.create(urn(DEPLOYMENT), deployment(), False, 0)
     assert resource_id == "n/d"
     assert outputs["status"] == {"replicas": 1}
-    assert cluster.waited == [("Deployment", 600)]
+    assert cluster.waited == [("Deployment", 180)]
 
 
 def test_annotations_and_timeouts_govern_the_waiting(provider: KubernetesProvider, cluster: Cluster) -> None:

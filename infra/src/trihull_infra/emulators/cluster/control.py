@@ -260,7 +260,7 @@ class Control:
         if self._trouble and key[0] in ("Deployment", "Service"):
             return self._trouble, False
         if key[0] == "Service":
-            return self.services.problem(key, self.pods), False
+            return self.services.problem(key, self.pods, CRASHES_ENOUGH)
         if key[0] == "Deployment":
             spec, now = self._spec(key), asyncio.get_running_loop().time()
             mine = self._pods_of(key)

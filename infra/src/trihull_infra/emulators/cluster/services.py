@@ -1,7 +1,7 @@
 """Services of a local cluster: the ports they keep, and the pods behind them."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from trihull_infra.emulators.cluster import ports
 from trihull_infra.emulators.cluster.balancers import Balancers, Routes
@@ -99,25 +99,35 @@ class Services:
                     routes[number] = [target for pod in self._behind(service, ready) if (target := _target(pod, port))]
         self.balancers.want(routes)
 
-    def problem(self, key: Key, pods: Iterable[Pod]) -> str:
-        """Say why a Service does not work yet; empty when it does."""
+    def problem(self, key: Key, pods: Collection[Pod], crashes_enough: int) -> tuple[str, bool]:
+        """Say why a Service does not work yet.
+
+        Returns:
+            What is wrong (empty: it works), and whether waiting is of no use: every pod behind it has an image that
+            cannot be run, or a container that ended `crashes_enough` times in a row.
+        """
         service = self.store.peek(key)
         assert service is not None
         for number in self._ports(key):
             if number in self.balancers.errors:
                 why = self.balancers.errors[number]
-                return f"its port {number} on {ports.HOST} cannot be used ({why}): end the program that has it"
+                return f"its port {number} on {ports.HOST} cannot be used ({why}): end the program that has it", False
         if not service["spec"].get("selector"):
-            return ""
+            return "", False
         behind = self._behind(service, [pod for pod in pods if pod.ready])
         if not behind:
-            return f"no ready pod has the labels {service['spec']['selector']}"
+            chosen = self._behind(service, [pod for pod in pods if not pod.ending])
+            hopeless = [pod for pod in chosen if pod.permanent or pod.crashes >= crashes_enough]
+            lack = f"no ready pod has the labels {service['spec']['selector']}"
+            return "; ".join([lack, *(f"pod {pod.record.name} ({pod.phase})" for pod in hopeless)]), bool(
+                hopeless and len(hopeless) == len(chosen)
+            )
         for port in service["spec"]["ports"]:
             if not any(_target(pod, port) for pod in behind):
-                return f"its targetPort {port['targetPort']!r} is not a port of pod {behind[0].record.name}"
+                return f"its targetPort {port['targetPort']!r} is not a port of pod {behind[0].record.name}", False
         if any(not self.balancers.carried_out.get(number) for number in self._ports(key)):
-            return "its load balancer does not listen yet"
-        return ""
+            return "its load balancer does not listen yet", False
+        return "", False
 
     def _behind(self, service: Object, pods: Iterable[Pod]) -> list[Pod]:
         namespace, selector = service["metadata"]["namespace"], service["spec"].get("selector")

@@ -22,7 +22,7 @@ from trihull_infra.errors import EmulatorError
 
 Object = dict[str, Any]
 
-WAIT_S: Final = 600.0  # pulumi-kubernetes waits ten minutes for a Deployment or a Service
+WAIT_S: Final = 180.0  # pulumi-kubernetes waits ten minutes; no machine has to be booted here
 AUTONAMED: Final = "pulumi.com/autonamed"
 SKIP: Final = "pulumi.com/skipAwait"
 TIMEOUT: Final = "pulumi.com/timeoutSeconds"
