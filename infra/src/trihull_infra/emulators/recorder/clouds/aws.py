@@ -4,17 +4,28 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trihull_infra.emulators import guards
-from trihull_infra.emulators.plugins.provider import RefusedError
-from trihull_infra.emulators.recorder.answers import Answer, Place, Request
+from trihull_infra.emulators.recorder.answers import Answer, Request
+from trihull_infra.emulators.recorder.clouds.aws_functions import ACCOUNT, ZONES, invoke
 from trihull_infra.emulators.recorder.facts import Facts
 from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
 
+__all__ = [
+    "ACCOUNT",
+    "CLUSTERS",
+    "REGISTRIES",
+    "SITE",
+    "answer",
+    "identity",
+    "invoke",
+    "name_limit",
+    "naming",
+    "region",
+    "server",
+]
+
 SITE: Final = "aws"
-ACCOUNT: Final = guards.ACCOUNT
 CLUSTERS: Final = ("aws:eks/cluster:Cluster",)
 REGISTRIES: Final = ("aws:ecr/repository:Repository",)
-ZONES: Final = ("a", "b", "c")
 
 # Resource ids as EC2 draws them: a prefix and 17 hexadecimal digits.
 PREFIXES: Final = {
@@ -311,77 +322,3 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _oidc_provider,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
 }
-
-
-def invoke(
-    function: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]
-) -> dict[str, Any]:
-    """Answer a function; `find(token, id)` gives a recorded resource's outputs.
-
-    Raises:
-        RefusedError: the function is not emulated.
-    """
-    where = str(arguments.get("region") or place.region)
-    if function == "aws:index/getCallerIdentity:getCallerIdentity":
-        return {"accountId": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "userId": ACCOUNT, "id": ACCOUNT}
-    if function == "aws:index/getRegion:getRegion":
-        return {
-            "id": where,
-            "name": where,
-            "region": where,
-            "description": where,
-            "endpoint": f"ec2.{where}.amazonaws.com",
-        }
-    if function == "aws:index/getPartition:getPartition":
-        return {"id": "aws", "partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
-    if function == "aws:index/getAvailabilityZones:getAvailabilityZones":
-        names = [f"{where}{zone}" for zone in ZONES]
-        ids = [f"{where}-az{index}" for index in range(1, len(ZONES) + 1)]
-        return {"id": where, "names": names, "zoneIds": ids, "groupNames": [where], "region": where}
-    if function == "aws:iam/getPolicyDocument:getPolicyDocument":
-        document = _policy_document(arguments)
-        text = json.dumps(document, indent=2)
-        return {
-            **arguments,
-            "id": str(abs(hash(text))),
-            "json": text,
-            "minifiedJson": json.dumps(document, separators=(",", ":")),
-        }
-    if function == "aws:eks/getCluster:getCluster":
-        found = find("aws:eks/cluster:Cluster", str(arguments.get("name")))
-        if found is None:
-            raise RefusedError(f"reading EKS Cluster ({arguments.get('name')}): couldn't find resource")
-        return {**found, "id": arguments.get("name"), "certificateAuthorities": [found["certificateAuthority"]]}
-    raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
-
-
-def _policy_document(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the JSON that `aws.iam.get_policy_document` writes: single values unwrapped, keys in IAM's case."""
-    statements = []
-    for given in arguments.get("statements") or []:
-        statement: dict[str, Any] = {"Effect": given.get("effect") or "Allow"}
-        if given.get("sid"):
-            statement["Sid"] = given["sid"]
-        for key, name in (
-            ("actions", "Action"),
-            ("notActions", "NotAction"),
-            ("resources", "Resource"),
-            ("notResources", "NotResource"),
-        ):
-            if given.get(key):
-                statement[name] = _single(given[key])
-        for key, name in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
-            if given.get(key):
-                everyone = any(item["type"] == "*" for item in given[key])
-                statement[name] = (
-                    "*" if everyone else {item["type"]: _single(item["identifiers"]) for item in given[key]}
-                )
-        for condition in given.get("conditions") or []:
-            tests = statement.setdefault("Condition", {})
-            tests.setdefault(condition["test"], {})[condition["variable"]] = _single(condition["values"])
-        statements.append(statement)
-    return {"Version": arguments.get("version") or "2012-10-17", "Statement": statements}
-
-
-def _single(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
