@@ -4,7 +4,6 @@ It holds the home's lock for life, publishes its address when it is ready, and e
 with everything it started. It is started in a session of its own by client.py and outlives its terminal.
 """
 
-import contextlib
 import logging
 import logging.handlers
 import os
@@ -171,14 +170,14 @@ def main() -> int:
         return 75  # EX_TEMPFAIL: another daemon is running
     if "--detach" in sys.argv[1:] and os.fork():  # the lock is the child's too; whoever started us reaps us at once
         return 0
-    with contextlib.closing(os.fdopen(held)):
-        _log_to(home.log_file)
-        try:
-            Daemon(home).run()
-        except EmulatorError as error:
-            LOG.error("%s", error)
-            sys.stderr.write(f"{error}\n")
-            return error.exit_code
+    # The lock is never given back by hand: it ends with the process, so whoever waits for it sees the process gone.
+    _log_to(home.log_file)
+    try:
+        Daemon(home).run()
+    except EmulatorError as error:
+        LOG.error("%s", error)
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     return 0
 
 

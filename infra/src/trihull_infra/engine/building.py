@@ -54,11 +54,8 @@ def build(go: str, root: Path, report: Callable[[str], None], timeout_s: float) 
     source.mkdir()
     for name in ("go.mod", "go.sum", "tools.go"):
         shutil.copyfile(DATA / name, source / name)
-    environment = _environment()
     work = cache.home() / ".go"
-    if not os.environ.get("HOME"):  # Go has nowhere to put its own: it shall be gone when the engine is there
-        for variable, folder in (("GOPATH", "path"), ("GOMODCACHE", "modules"), ("GOCACHE", "build")):
-            environment[variable] = os.environ.get(variable) or str(work / folder)
+    environment = _with_caches(go, _environment(), work)
     modules, packages = [0], [0]
 
     def fetched(line: str) -> None:
@@ -89,6 +86,20 @@ def build(go: str, root: Path, report: Callable[[str], None], timeout_s: float) 
     )
     shutil.rmtree(source)
     cache.remove(work)
+
+
+def _with_caches(go: str, environment: dict[str, str], work: Path) -> dict[str, str]:
+    """Give Go a cache of ours where the user has none: three gigabytes that are gone when the engine is there.
+
+    A cache that the user already has, or names, is used: it may hold most of what is needed.
+    """
+    asked = processes.run([go, "env", "GOMODCACHE", "GOCACHE"], timeout_s=20, environment=environment)
+    places = dict(zip(("GOMODCACHE", "GOCACHE"), asked.tail if asked.code == 0 else [], strict=False))
+    ours = {} if environment.get("HOME") or "GOPATH" in environment else {"GOPATH": work / "path"}
+    for variable, folder in (("GOMODCACHE", "modules"), ("GOCACHE", "build")):
+        if variable not in environment and not (places.get(variable) and Path(places[variable]).is_dir()):
+            ours[variable] = work / folder
+    return {**environment, **{variable: str(folder) for variable, folder in ours.items()}}
 
 
 def _phase(

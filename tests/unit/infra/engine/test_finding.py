@@ -78,7 +78,7 @@ def test_what_was_built_is_found_again_and_not_built_twice(machine: Machine) -> 
     assert first.path.is_relative_to(machine.cache)
     second = engine.ensure(silent)
     assert (second.path, second.source) == (first.path, "cache")
-    assert machine.asked() == ["env", "list", "build"]
+    assert machine.asked() == ["env", "env", "list", "build"]  # its version, its caches, the source, the build
 
 
 def test_progress_says_what_goes_on(machine: Machine) -> None:
@@ -196,3 +196,16 @@ def test_without_a_home_go_keeps_its_caches_below_ours_and_they_go(
     work = machine.cache / "engine" / ".go"
     assert seen.read_text().split() == [str(work / "path"), str(work / "modules"), str(machine.log.parent / "chosen")]
     assert not work.exists()
+
+
+def test_caches_that_the_user_has_are_used_and_stay(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = machine.log.parent / "modules"
+    modules.mkdir()
+    monkeypatch.setenv("GOMODCACHE", str(modules))
+    monkeypatch.delenv("GOCACHE", raising=False)
+    seen = machine.log.parent / "seen"
+    machine.go(before_build=f'echo x > "$GOMODCACHE/file"; echo "$GOMODCACHE $GOCACHE" > {seen}')
+    engine.ensure(silent)
+    assert seen.read_text().split() == [str(modules), str(machine.cache / "engine" / ".go" / "build")]
+    assert (modules / "file").exists()
+    assert not (machine.cache / "engine" / ".go").exists()
