@@ -168,7 +168,7 @@ def _no_cluster(url: str) -> Cluster:
 
 
 def _from_mock(value: Any) -> Any:
-    if value == UNKNOWN_WIRE:
+    if isinstance(value, pulumi.output.Unknown) or value == UNKNOWN_WIRE:  # the SDK's form of it varies
         return UNKNOWN
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) in (SECRET, OUTPUT_VALUE):

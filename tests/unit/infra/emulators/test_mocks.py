@@ -1,0 +1,66 @@
+"""The recorder behind `set_mocks`: the site program runs without engine and daemon, and is answered as by its cloud."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trihull_infra.cloud import Cloud
+
+ROOT = Path(__file__).parents[4]
+# A process of its own: the SDK keeps its event loop and settings in globals.
+PROGRAM = """
+import asyncio, json, sys
+import pulumi
+from pulumi.runtime import mocks
+from trihull_infra.emulators.mocks import RecorderMocks
+cloud, preview = sys.argv[1], sys.argv[2] == "preview"
+asyncio.set_event_loop(asyncio.new_event_loop())
+recorder = RecorderMocks(preview=preview, stack=f"local-{cloud}")
+pulumi.runtime.set_mocks(recorder, project="trihull-site", stack=f"local-{cloud}", preview=preview)
+
+@pulumi.runtime.test
+def run():
+    from trihull_infra import site
+    site.run()
+
+run()
+print(json.dumps([[one.type, one.name, one.id, sorted(one.outputs)] for one in recorder.registered]))
+"""
+SITES = {
+    Cloud.AWS: ("aws:eks/cluster:Cluster", {"endpoint", "arn", "certificateAuthority"}),
+    Cloud.GCP: ("gcp:container/cluster:Cluster", {"endpoint", "masterAuth", "selfLink"}),
+    Cloud.AZURE: ("azure-native:containerservice:ManagedCluster", {"fqdn", "oidcIssuerProfile", "name"}),
+}
+
+
+def registered(cloud: Cloud, mode: str) -> list[list[Any]]:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, cloud, mode],
+        cwd=ROOT / "stacks/site", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.mark.parametrize("cloud", list(Cloud))
+def test_the_site_program_is_answered_as_its_cloud_would(cloud: Cloud) -> None:
+    token, outputs = SITES[cloud]
+    found = registered(cloud, "up")
+    clusters = [one for one in found if one[0] == token]
+    assert len(clusters) == 1
+    assert outputs <= set(clusters[0][3])
+    assert all(one[2] for one in found if not one[0].startswith("trihull:"))
+
+
+@pytest.mark.parametrize("cloud", list(Cloud))
+def test_a_preview_registers_the_same_resources(cloud: Cloud) -> None:
+    def names(found: list[list[Any]]) -> set[tuple[str, str]]:
+        return {(one[0], one[1]) for one in found}
+
+    assert names(registered(cloud, "preview")) == names(registered(cloud, "up"))
