@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 import uvicorn
@@ -21,6 +22,7 @@ from trihull_runtime.server.metrics import Metrics
 from trihull_runtime.server.model import find_folders, load_model
 from trihull_runtime.server.settings import Settings
 from trihull_runtime.server.tls import RotatingContext
+from trihull_runtime.server.writing import WholeWrites
 
 log = logging.getLogger("trihull.server")
 
@@ -30,7 +32,11 @@ KEEP_ALIVE_S = 3700
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, whose own refusals are JSON like ours."""
+    """uvicorn's protocol, whose answers leave in one piece and whose own refusals are JSON like ours."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own does
+        """Put the writer of whole answers before the transport."""
+        super().connection_made(cast(asyncio.Transport, WholeWrites(transport, self.loop)))
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""

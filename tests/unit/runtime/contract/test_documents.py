@@ -49,7 +49,8 @@ def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
 
 def test_every_document_has_a_golden_file() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == set(DOCUMENTS)
-    assert {cls.__name__ for cls in DOCUMENTS.values()} == {cls.__name__ for cls in Document.__subclasses__()}
+    documents = [cls for cls in Document.__subclasses__() if cls.__module__.startswith(contract.__name__)]
+    assert {cls.__name__ for cls in DOCUMENTS.values()} == {cls.__name__ for cls in documents}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

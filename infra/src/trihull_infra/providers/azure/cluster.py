@@ -13,7 +13,9 @@ from trihull_infra.machines import MACHINES
 from trihull_infra.provider import LOG_RETENTION_DAYS, Site
 from trihull_infra.providers.azure import roles
 
-ENTRA_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"  # AKS's application in every Entra tenant (kubelogin's manual)
+# AKS's application in every Entra tenant, looked up on 2026-11-23: Azure/kubelogin, docs/book/src/concepts/aks.md
+# @d9bf4c9c72da, "Azure Kubernetes Service AAD Server".
+ENTRA_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 LOGS = ("kube-apiserver", "kube-audit-admin", "guard", "kube-controller-manager", "kube-scheduler")
 
 
