@@ -1,7 +1,8 @@
 """Azure's built-in roles that trihull assigns, and assignments whose names follow from what they are.
 
-Source of the ids: Azure documentation, "Azure built-in roles" (they are the same in every tenant), its page of 2026-04-09,
-looked up on 2026-11-23: MicrosoftDocs/azure-docs, articles/role-based-access-control/built-in-roles.md @00a583295ba7.
+Source of the ids: Azure documentation, "Azure built-in roles" (they are the same in every tenant), its page of
+2026-04-09, looked up on 2026-11-23: MicrosoftDocs/azure-docs, articles/role-based-access-control/built-in-roles.md
+@00a583295ba7.
 """
 
 import uuid
