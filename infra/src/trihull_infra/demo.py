@@ -6,6 +6,7 @@ they leave. Any step that fails ends it with that step's exit code.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -42,6 +43,19 @@ class StepError(Exception):
         super().__init__(f"{command} ended with exit code {code}")
 
 
+class Stopped(BaseException):
+    """The demo was asked to stop by a signal."""
+
+    def __init__(self, number: int) -> None:
+        """Keep the signal's number."""
+        self.number = number
+        super().__init__(number)
+
+
+def _stop(number: int, _frame: object) -> None:
+    raise Stopped(number)
+
+
 class Demo:
     """Runs the steps and remembers them."""
 
@@ -59,7 +73,13 @@ class Demo:
         command = " ".join(("trihull", *arguments))
         self.console.print(f"\n[bold cyan]▶ {command}[/]")
         started = time.monotonic()
-        code = subprocess.run([*_trihull(), *arguments], stdin=subprocess.DEVNULL, check=False).returncode
+        process = subprocess.Popen([*_trihull(), *arguments], stdin=subprocess.DEVNULL)
+        try:
+            code = process.wait()
+        except BaseException:  # stopped: the command stops in its own way, and is waited for
+            process.terminate()
+            process.wait()
+            raise
         self.finished(command, started, code)
 
     def finished(self, command: str, started: float, code: int) -> None:
@@ -158,15 +178,17 @@ def main() -> int:
         console.print("demo: run it in the top folder of a checkout of trihull (make demo does)")
         return 64
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     demo, started = Demo(console), time.monotonic()
     try:
         play(demo)
     except StepError as failure:
         console.print(f"[bold red]The demo failed:[/] {failure}. Take down what stands: [bold]make clean-demo[/].")
         return failure.code
-    except KeyboardInterrupt:
-        console.print("\ninterrupted; take down what stands: [bold]make clean-demo[/]")
-        return 130
+    except Stopped as stop:
+        console.print("\nstopped; take down what stands: [bold]make clean-demo[/]")
+        return 128 + stop.number
     closing(demo, started)
     return 0
 
