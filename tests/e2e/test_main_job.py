@@ -140,9 +140,14 @@ def test_a_frozen_site_loses_nothing_either(project: Project) -> None:
 @pytest.mark.timeout(600)
 def test_taking_it_down_leaves_no_process_and_no_port(project: Project) -> None:
     urls = list(project.document("local.routers.json")["routers"].values())
+    status = json.loads(project.trihull("emulators", "status", "--json").stdout)
+    pods = [pod for site in status["sites"].values() for pod in site["pods"]]
+    assert len(pods) == 9  # on each site two of serving and a router
     destroyed = project.trihull("destroy", "local")
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     stopped = project.trihull("emulators", "stop")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert processes_of(project.folder / "home") == []
-    assert not [url for url in urls if listening(url)]
+    assert not [pid for pid in [status["pid"], *(pod["pid"] for pod in pods)] if Path("/proc", str(pid)).exists()]
+    ports = [f"http://127.0.0.1:{port}" for pod in pods for port in pod["ports"].values()]
+    assert not [url for url in [*urls, *ports] if listening(url)]
