@@ -46,10 +46,12 @@ def env(aws: bool) -> None:
     """Print what a shell must have so that plain `pulumi` sees the emulated clouds: eval "$(trihull emulators env)"."""
     import shlex
 
+    from trihull_infra import engine
     from trihull_infra.emulators import client
 
     daemon = client.connect()
-    variables = client.environment()
+    found = engine.find()
+    variables = client.environment(found.folder if found else None)
     if aws:
         variables |= client.aws_environment(daemon)
     for name, value in variables.items():
