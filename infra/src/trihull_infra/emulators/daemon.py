@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from trihull_infra.emulators import shims
 from trihull_infra.emulators.api import Api, Refused
+from trihull_infra.emulators.cluster import processes
 from trihull_infra.emulators.home import Address, Home
 from trihull_infra.emulators.plugins.servicer import Instance
 from trihull_infra.emulators.recorder.packages import MODULES, package
@@ -95,7 +96,7 @@ class Daemon:
 
     def _drop_orphans(self) -> None:
         with self._lock:
-            gone = [key for key, (_, pid, _) in self._instances.items() if not _alive(pid)]
+            gone = [key for key, (_, pid, _) in self._instances.items() if not processes.alive(pid)]
         for key in gone:
             LOG.info("dropping the plugin of a process that is gone")
             self._drop_plugin([key], {})
@@ -141,16 +142,6 @@ class Daemon:
             "sites": self._world.describe_sites(),
             **self._world.describe(),
         }
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _log_to(path: Path) -> None:

@@ -68,7 +68,7 @@ def members(marks: Mapping[str, int]) -> dict[str, set[int]]:
     Returns:
         Pod uid -> pids. Where there is no /proc, only the first process: its group is signalled as a whole.
     """
-    found: dict[str, set[int]] = {uid: ({pid} if pid and _alive(pid) else set()) for uid, pid in marks.items()}
+    found: dict[str, set[int]] = {uid: ({pid} if pid and alive(pid) else set()) for uid, pid in marks.items()}
     if sys.platform != "linux":
         return found
     table = {int(entry): _stat(int(entry)) for entry in os.listdir(PROC) if entry.isdigit()}  # noqa: PTH208
@@ -138,7 +138,8 @@ def end_leftovers(records: Iterable[tuple[str, int, str]]) -> list[int]:
     return sorted(ended)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Say whether a process of this id exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
