@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trihull_infra import paths
 from trihull_infra.errors import EmulatorError
+from trihull_runtime import paths
 from trihull_runtime.contract.codec import write_file
 
 

@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from trihull_infra import paths
 from trihull_infra.engine.versions import VERSION
 from trihull_infra.errors import EngineError
+from trihull_runtime import paths
 from trihull_runtime.contract.codec import write_file
 
 RECEIPT: Final = "receipt.json"

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trihull_infra import paths
 from trihull_infra.emulators.recorder.packages import Package, package
 from trihull_infra.errors import EmulatorError
+from trihull_runtime import paths
 from trihull_runtime.contract.codec import write_file
 
 _PARSING = threading.Lock()  # before 3.13 `ast.parse` fails when two threads are in it (CPython issue 106905)
