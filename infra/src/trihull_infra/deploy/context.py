@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trihull_infra import engine, environment, paths
+from trihull_infra import engine, environment
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.stacks import Action, Project, Task
 from trihull_infra.environment import Environment
 from trihull_infra.errors import DeployError, SpecError
+from trihull_runtime import paths
 from trihull_runtime.contract import ContractError, EnvironmentReleases, Fleet
 from trihull_runtime.contract.codec import Document, write_file
 from trihull_runtime.errors import UsageError
