@@ -6,9 +6,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,21 @@ def processes_of(home: Path) -> list[str]:
         if str(home).encode() in known and process.name != str(os.getpid()):
             found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return found
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there, and more than an entry that nobody has collected yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def listening(url: str) -> bool:
@@ -147,7 +163,8 @@ def test_taking_it_down_leaves_no_process_and_no_port(project: Project) -> None:
     assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
     stopped = project.trihull("emulators", "stop")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    pids = [status["pid"], *(pod["pid"] for pod in pods)]
+    until(lambda: not [pid for pid in pids if running(pid)])  # the system takes a moment to bury them
     assert processes_of(project.folder / "home") == []
-    assert not [pid for pid in [status["pid"], *(pod["pid"] for pod in pods)] if Path("/proc", str(pid)).exists()]
     ports = [f"http://127.0.0.1:{port}" for pod in pods for port in pod["ports"].values()]
     assert not [url for url in [*urls, *ports] if listening(url)]

@@ -39,8 +39,9 @@ class Moto:
             os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
             from moto.server import ThreadedMotoServer
 
-            self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-            self._server.start()
+            server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+            server.start()
+            self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
             LOG.info("moto serves AWS at %s", self.endpoint)
         except BaseException as error:
             self._failure = error
