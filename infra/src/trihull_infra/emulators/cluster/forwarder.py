@@ -123,7 +123,7 @@ class Client(Half):
             half = Half()
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await loop.create_connection(lambda half=half: half, HOST, port)  # type: ignore[misc]
+                    await loop.create_connection(lambda half=half: half, HOST, port)  # type: ignore[misc]  # mypy cannot type the default
             except (OSError, TimeoutError):
                 continue  # not an error yet: the next pod may take it
             if self.lost:
