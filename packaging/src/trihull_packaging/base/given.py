@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from trihull_packaging import cache, spec
+from trihull_packaging import cache, contents, spec
 from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import Interpreter, check_fits, find_python, of_root
 from trihull_packaging.errors import SpecError
@@ -43,8 +43,13 @@ def given_base(reference: str, architecture: str, relative_to: Path, compiler: I
         unpack(image, folder / "root")
 
     root = cache.made_once("bases", cache.key("given 1", diff_ids), make) / "root"
+    packages = contents.recorded(root)  # of the root as a whole: which layer brought which is not told apart
     layers = tuple(
-        replace(_layer(path, diff_id), purpose=f"base: layer {number} of {reference.rpartition('@')[2]}")
+        replace(
+            _layer(path, diff_id),
+            purpose=f"base: layer {number} of {reference.rpartition('@')[2]}",
+            packages=packages if number == len(diff_ids) else (),
+        )
         for number, (path, diff_id) in enumerate(zip(image.layers, diff_ids, strict=True), 1)
     )
     version = find_python(root)
