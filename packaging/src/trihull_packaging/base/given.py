@@ -10,7 +10,10 @@ from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import Interpreter, check_fits, find_python, of_root
 from trihull_packaging.errors import SpecError
 from trihull_packaging.oci.layers import Layer
-from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, PlatformImage, platform_image, unpack
+from trihull_runtime.artifacts.registry import transfer
+from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, PlatformImage, entries, platform_image, unpack
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
+from trihull_runtime.artifacts.registry.references import open_registry
 from trihull_runtime.contract.codec import DIGEST
 
 LAYOUT: Final = rf"oci-layout://(?P<path>.+)@(?P<digest>{DIGEST})"
@@ -80,4 +83,11 @@ def _layer(path: Path, diff_id: str) -> Layer:
 
 
 def _fetched(reference: str, digest: str) -> Path:
-    raise SpecError(f"{reference}: {digest}")
+    """Return a layout in the cache that holds a registry's image with all its architectures; fetched once."""
+    folder = cache.home() / "images"
+    with cache.locked(folder):
+        known = LayoutRegistry(folder)
+        if (folder / "index.json").is_file() and any(entry["digest"] == digest for entry in entries(folder)):
+            return folder
+        transfer.copy(open_registry(reference).registry, known, digest, evidence=False)
+    return folder
