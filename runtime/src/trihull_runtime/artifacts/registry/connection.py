@@ -119,6 +119,9 @@ class Connection:
                 response.close()
                 if response.status_code not in TEMPORARY:
                     raise problem
+            except requests.exceptions.SSLError as error:  # it will not get another certificate by asking again
+                advice = f"trust its authority with {CA_VARIABLE}=FILE if it is yours"
+                raise RegistryError(f"{self.name}: {doing}: {_said(error)}; {advice}") from error
             except Broken as error:
                 problem, after = RegistryError(f"{self.name}: {doing}: {_said(error)}"), None
                 self._forget()
@@ -213,6 +216,10 @@ def _reason(response: requests.Response) -> str:
 
 
 def _said(error: BaseException) -> str:
+    """Return what went wrong at the bottom: HTTP clients wrap it several times."""
+    inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(inner, BaseException):
+        return _said(inner)
     return _printable(str(error) or type(error).__name__)
 
 
