@@ -73,6 +73,12 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def discard(folder: Path) -> None:
+    """Remove a cache entry that turned out to be damaged, so that it is made again."""
+    with locked(folder):
+        remove(folder)
+
+
 def remove(folder: Path) -> None:
     """Remove a folder and all that is in it; nothing there is fine."""
     if folder.exists():

@@ -4,13 +4,19 @@
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from trihull_packaging import processes, resolver
 from trihull_runtime.contract.codec import write_file
 
-PARTS: Final = ("server", "router")
+Part = Literal["server", "router"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
 DATA: Final = Path(__file__).parent / "data"
+
+
+def read(part: Part) -> str:
+    """Return the hashed requirements of `trihull-runtime[part]`, with markers for every Python and machine."""
+    return (DATA / f"{part}-requirements.txt").read_text(encoding="utf-8")
 
 
 def closure(workspace: Path, part: str) -> str:

@@ -1,7 +1,12 @@
 """What is in a layer: the packages that bills of materials, budgets and `trihull inspect` speak of."""
 
+import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
+
+from packaging.utils import canonicalize_name
 
 
 @dataclass(frozen=True)
@@ -26,3 +31,31 @@ class Package:
     def from_value(cls, value: Any) -> Self:
         """Build one from what `dataclasses.asdict` gave; raises `KeyError` or `TypeError` on anything else."""
         return cls(value["kind"], value["name"], value["version"], value["sha256"], value["size_bytes"])
+
+
+def installed(folder: Path) -> dict[str, tuple[str, set[str]]]:
+    """Return distribution -> its version and files, of a folder that an installer just filled.
+
+    Names are as wheels spell them, normalised (PEP 503); files are relative to `folder`, as RECORD has them (PEP 376).
+    """
+    result: dict[str, tuple[str, set[str]]] = {}
+    for record in sorted(folder.glob("*.dist-info/RECORD")):
+        name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
+        with record.open(encoding="utf-8", newline="") as lines:
+            result[canonicalize_name(name)] = (version, {row[0] for row in csv.reader(lines) if row})
+    return result
+
+
+def sizes(folder: Path, files: Mapping[str, tuple[str, set[str]]]) -> dict[str, int]:
+    """Return distribution -> bytes of its files that are still in `folder`, their bytecode included."""
+    owners = {name: owner for owner, (_, names) in files.items() for name in names}
+    result = dict.fromkeys(files, 0)
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            name = path.relative_to(folder)
+            if name.parent.name == "__pycache__":  # `x.cpython-311.pyc` belongs to whom `x.py` belongs to
+                name = name.parent.parent / f"{name.name.partition('.')[0]}.py"
+            owner = owners.get(name.as_posix())
+            if owner is not None:
+                result[owner] += path.stat().st_size
+    return result

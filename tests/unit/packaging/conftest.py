@@ -1,5 +1,6 @@
 """The digits model, trained once for all tests of a session in an environment and a cache of the session's own."""
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,5 +30,5 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Digits:
     model = spec.load(DIGITS)
     with pytest.MonkeyPatch.context() as patch:  # no longer than this: other tests have caches of their own
         patch.setenv("TRIHULL_CACHE", str(cache))
-        trained = train.run(model, DIGITS, folder)
+        trained = train.run(model, DIGITS, platform.python_version(), folder)
         return Digits(model, trained, convert.run(model, trained, folder), cache)

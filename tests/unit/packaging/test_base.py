@@ -12,6 +12,8 @@ from trihull_packaging.errors import SpecError, StepError, ToolError
 from trihull_packaging.progress import Progress
 from trihull_runtime.artifacts.errors import LayoutError
 
+COMPILER = interpreter.Interpreter((), {}, "3.11", ())
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +121,7 @@ def test_a_base_for_another_kind_of_machine_is_refused(tmp_path: Path) -> None:
 def test_a_given_base_has_the_layers_of_its_image(tmp_path: Path) -> None:
     entries = [file("usr/bin/python3.11"), symlink("usr/bin/python3", "python3.11")]
     digest = make_image(tmp_path / "base", entries, [file("etc/x")])
-    base = given.given_base(f"oci-layout://base@{digest}", "amd64", tmp_path)
+    base = given.given_base(f"oci-layout://base@{digest}", "amd64", tmp_path, COMPILER)
     assert (base.python_version, len(base.layers)) == ("3.11", 2)
     assert (base.root / "etc/x").exists()
     assert [layer.media_type for layer in base.layers] == ["application/vnd.oci.image.layer.v1.tar+gzip"] * 2
@@ -128,7 +130,7 @@ def test_a_given_base_has_the_layers_of_its_image(tmp_path: Path) -> None:
 def test_a_given_base_may_have_plain_layers(tmp_path: Path) -> None:
     entries = [file("usr/bin/python3.11"), symlink("usr/bin/python3", "python3.11")]
     digest = make_image(tmp_path / "base", entries, compressed=False)
-    base = given.given_base(f"oci-layout://{tmp_path}/base@{digest}", "amd64", Path())
+    base = given.given_base(f"oci-layout://{tmp_path}/base@{digest}", "amd64", Path(), COMPILER)
     assert base.layers[0].media_type == "application/vnd.oci.image.layer.v1.tar"
     assert base.layers[0].digest == base.layers[0].diff_id
 
@@ -138,12 +140,12 @@ def test_a_given_base_may_have_plain_layers(tmp_path: Path) -> None:
 )
 def test_what_is_no_reference_to_a_layout_is_refused(reference: str) -> None:
     with pytest.raises(SpecError, match="expected oci-layout://PATH@sha256"):
-        given.given_base(reference, "amd64", Path())
+        given.given_base(reference, "amd64", Path(), None)
 
 
 def test_a_given_base_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="is not an OCI layout"):
-        given.given_base(f"oci-layout://nowhere@sha256:{'0' * 64}", "amd64", tmp_path)
+        given.given_base(f"oci-layout://nowhere@sha256:{'0' * 64}", "amd64", tmp_path, None)
 
 
 @pytest.mark.parametrize("base", ["debian:12", f"oci-layout://nowhere@sha256:{'0' * 64}"])

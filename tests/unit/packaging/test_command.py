@@ -36,12 +36,12 @@ def test_json_says_where_the_image_lies_and_what_each_step_took(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def package_router(target: Path, options: Options, progress: Progress) -> RouterImage:
-        assert options == Options(base=None, refresh_base=True)
+        assert options == Options(base=None, locked=True)
         progress.seconds["layers"] = 1.5
         return RouterImage(f"sha256:{'a' * 64}", ("linux/amd64",))
 
     monkeypatch.setattr(builder, "package_router", package_router)
-    result = CliRunner().invoke(command, ["--router", "--output", str(tmp_path), "--json", "--refresh-base"])
+    result = CliRunner().invoke(command, ["--router", "--output", str(tmp_path), "--json", "--locked"])
     assert json.loads(result.stdout) == {
         "output": str(tmp_path),
         "index_digest": f"sha256:{'a' * 64}",

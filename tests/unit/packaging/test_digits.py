@@ -1,6 +1,7 @@
 """The real model through the real steps; what is broken here is broken on purpose."""
 
 import json
+import platform
 import shutil
 import subprocess
 import zipfile
@@ -160,7 +161,7 @@ def test_neither_training_nor_conversion_writes_into_our_folders(digits: Digits)
 
 
 def test_the_split_is_stratified_and_reproducible(digits: Digits, tmp_path: Path) -> None:
-    again = train.run(digits.spec, DIGITS, tmp_path)
+    again = train.run(digits.spec, DIGITS, platform.python_version(), tmp_path)
     import numpy as np
 
     with np.load(digits.trained.split) as one, np.load(again.split) as other:

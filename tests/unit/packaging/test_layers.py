@@ -9,6 +9,8 @@ import yaml
 from tests.unit.packaging.test_spec import GOOD
 from trihull_packaging import spec
 from trihull_packaging.base.image import Base
+from trihull_packaging.base.interpreter import Interpreter
+from trihull_packaging.contents import Package
 from trihull_packaging.oci import layers as oci_layers
 from trihull_packaging.oci import tars
 from trihull_packaging.oci.layers import Layer
@@ -16,6 +18,8 @@ from trihull_packaging.steps import layers
 from trihull_packaging.steps.layers import Environment
 from trihull_runtime.contract import ModelManifest
 from trihull_runtime.contract.manifest import release_digest
+
+COMPILER = Interpreter((), {}, "3.11", ())
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +34,14 @@ def layer(letter: str) -> Layer:
 
 def environment(*base: str) -> Environment:
     return Environment(
-        Base(tuple(layer(name) for name in base), Path("root"), "3.11", "amd64", ""), layer("b"), layer("c")
+        Base(tuple(layer(name) for name in base), Path("root"), "3.11", "amd64", "", COMPILER), layer("b"), layer("c")
     )
 
 
 def test_a_cached_layer_is_made_once_and_leaves_no_scratch(own_cache: Path) -> None:
     calls = []
 
-    def entries(scratch: Path) -> list[tars.Entry]:
+    def entries(scratch: Path, packages: list[Package]) -> list[tars.Entry]:
         calls.append(scratch)
         (scratch / "file").write_bytes(b"content")
         return list(tars.entries_of(scratch, "opt"))
@@ -50,7 +54,7 @@ def test_a_cached_layer_is_made_once_and_leaves_no_scratch(own_cache: Path) -> N
 
 @pytest.mark.parametrize("name", ["layer.tar.gz", "layer.json"])
 def test_a_damaged_cached_layer_is_made_again(name: str) -> None:
-    def entries(scratch: Path) -> list[tars.Entry]:
+    def entries(scratch: Path, packages: list[Package]) -> list[tars.Entry]:
         return [tars.Entry("a", data=b"content", mode=0o644)]
 
     one = oci_layers.cached_layer("key", "purpose", entries)
@@ -81,15 +85,19 @@ def test_the_runtime_layer_holds_the_package_without_this_machines_bytecode(tmp_
 def test_the_manifest_names_the_model_and_all_that_lies_below_it(tmp_path: Path) -> None:
     graph = tmp_path / "model.onnx"
     graph.write_bytes(b"graph")
-    packed = layers.model_layer(spec.parse(yaml.safe_dump(GOOD), "model.yaml"), graph, environment("a"), tmp_path)
+    below = {"linux/amd64": environment("a"), "linux/arm64": environment("d")}
+    packed = layers.model_layer(spec.parse(yaml.safe_dump(GOOD), "model.yaml"), graph, below, tmp_path)
     assert packed.manifest.files["model.onnx"].digest == f"sha256:{hashlib.sha256(b'graph').hexdigest()}"
     assert packed.manifest.environment == {
-        "base": f"sha256:{'a' * 63}0",
-        "dependencies": f"sha256:{'b' * 63}0",
-        "runtime": f"sha256:{'c' * 63}0",
+        "linux/amd64/base": f"sha256:{'a' * 63}0",
+        "linux/amd64/dependencies": f"sha256:{'b' * 63}0",
+        "linux/amd64/runtime": f"sha256:{'c' * 63}0",
+        "linux/arm64/base": f"sha256:{'d' * 63}0",
+        "linux/arm64/dependencies": f"sha256:{'b' * 63}0",
+        "linux/arm64/runtime": f"sha256:{'c' * 63}0",
     }
-    assert packed.release_digest == release_digest(packed.files["manifest.json"])
-    assert ModelManifest.parse(packed.files["manifest.json"]) == packed.manifest
+    assert packed.release_digest == release_digest(packed.manifest_text)
+    assert ModelManifest.parse(packed.manifest_text) == packed.manifest
     with tarfile.open(packed.layer.path) as tar:
         names = tar.getnames()
         manifest = tar.extractfile("models/digits/manifest.json")

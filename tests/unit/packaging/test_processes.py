@@ -81,4 +81,4 @@ def test_uv_is_the_one_that_came_with_the_package() -> None:
 
 def test_packages_are_installed_for_known_machines_only(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="no wheels for riscv64"):
-        resolver.install_target(tmp_path / "lock", tmp_path / "target", "3.11", "riscv64")
+        resolver.install_target(tmp_path / "lock", tmp_path / "target", "3.11", "riscv64", gpu=False)

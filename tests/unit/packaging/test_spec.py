@@ -89,7 +89,7 @@ def test_a_good_document_says_what_it_says() -> None:
             {"accuracy": "0.9"},
             "evaluation.gates.accuracy: input should be a valid number, found '0.9'",
         ),
-        ("base", "debian:12", "base: string should match pattern"),
+        ("base", "debian:12", "base: is no base by digest: oci-layout://PATH@sha256"),
     ],
 )
 def test_bad_input_is_refused_with_file_key_and_what_was_expected(path: str, value: Any, message: str) -> None:

@@ -18,7 +18,7 @@ FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=3).map("/".join), s
 
 def packed(entries: list[Entry]) -> tuple[tars.Packed, bytes]:
     stream = io.BytesIO()
-    return tars.pack(entries, stream), stream.getvalue()
+    return tars.pack(entries, stream, tars.FAST), stream.getvalue()
 
 
 @given(FILES, st.randoms(use_true_random=False))

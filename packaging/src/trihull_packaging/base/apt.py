@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -115,23 +116,25 @@ class Apt:
         chosen = sorted(re.findall(r"^Inst (\S+) \((\S+) ", output, re.MULTILINE))
         if not chosen:
             raise ToolError("resolving the base's packages: apt-get named none; run `trihull package --debug`")
-        shown = self._run(
-            "apt-cache", "show", *(f"{name}={version}" for name, version in chosen),
-            doing="reading the packages' checksums", timeout_s=60,
-        )  # fmt: skip
-        known = {}
-        for paragraph in shown.split("\n\n"):
-            fields = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", paragraph, re.MULTILINE))
-            if "Package" in fields and "SHA256" in fields:
-                known[fields["Package"], fields["Version"]] = Package(
-                    fields["Package"], fields["Version"], fields["SHA256"], paragraph.strip() + "\n"
-                )
+        known = {(package.name, package.version): package for package in self.show(chosen)}
         for name, version in chosen:
             if (name, version) not in known:
                 raise ToolError(
                     f"the package index has no SHA-256 for {name} {version}; run `apt-get update` and try again"
                 )
         return tuple(known[entry] for entry in chosen)
+
+    def show(self, wanted: Sequence[tuple[str, str]]) -> tuple[Package, ...]:
+        """Return those of the packages (name, version) that the signed index has."""
+        names = sorted({name for name, _ in wanted})
+        shown = self._run("apt-cache", "show", *names, doing="reading the packages' checksums", timeout_s=60)
+        result = []
+        for paragraph in shown.split("\n\n"):
+            fields = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", paragraph, re.MULTILINE))
+            entry = (fields.get("Package", ""), fields.get("Version", ""))
+            if entry in wanted and "SHA256" in fields:
+                result.append(Package(*entry, fields["SHA256"], paragraph.strip() + "\n"))
+        return tuple(result)
 
     def download(self, packages: tuple[Package, ...]) -> dict[str, Path]:
         """Return name -> verified file of every package."""

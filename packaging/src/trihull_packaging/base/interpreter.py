@@ -1,11 +1,17 @@
-"""The base's own Python, run without entering the base: through its dynamic loader, so that no namespace is needed.
+"""A Python that runs here and makes an image's bytecode: as a rule the base's own, run without entering the base.
 
-Bytecode must come from the interpreter that will read it. Bytecode is checked by hash, not by time, and not at run
-time ("unchecked"), so it is deterministic and a start reads no source (PEP 552).
+It is started through its dynamic loader, so that no namespace is needed. Bytecode has no architecture: what one
+machine's Python made, another's of that minor version reads, so a base of another architecture needs no emulated
+processor. Bytecode is checked by hash, not by time, and not at run time ("unchecked"), so it is deterministic and a
+start reads no source (PEP 552).
 """
 
+import platform
 import re
 import struct
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -47,30 +53,69 @@ def find_python(root: Path) -> str:
     raise StepError(f"{root}: the base has no /usr/bin/python3 that leads to a python3.X; it cannot run a model")
 
 
-def compile_folder(root: Path, folder: Path, prefix: str) -> None:
-    """Write the bytecode of all modules below `folder`, as `root`'s Python makes it.
+@dataclass(frozen=True)
+class Interpreter:
+    """How a Python is started, all of its environment, its version (`3.11`), and what its bytecode depends on."""
 
-    Args:
-        root: the base's root.
-        folder: what to compile.
-        prefix: the absolute path that `folder` will have in the image; it is what tracebacks show.
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    version: str
+    key: tuple[str, ...]
+
+
+def of_root(root: Path, key: tuple[str, ...]) -> Interpreter:
+    """Return the Python of an unpacked base of this machine's architecture; `key` names what it is made of.
 
     Raises:
-        ToolError: the base's Python does not run on this machine.
+        StepError: the base has no Python.
+        ToolError: it is no program for this machine.
     """
     python = (root / "usr/bin/python3").resolve()
     libraries = [path for path in (root / "usr/lib").glob("*-linux-gnu*") if path.is_dir()]
     libraries += [root / "usr/lib", root / "usr/local/lib"]
+    loader = str(root / _loader(python).lstrip("/"))
+    return Interpreter(
+        (loader, "--library-path", ":".join(str(path) for path in libraries), str(python), "-S"),
+        {"PYTHONHOME": str(root / "usr")},
+        find_python(root),
+        key,
+    )
+
+
+def of_this_process() -> Interpreter:
+    """Return the Python that runs this: for images without this machine's architecture, whose base cannot run here."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    return Interpreter((sys.executable, "-S", "-I"), {}, version, ("machine", platform.python_version()))
+
+
+def check_fits(python: Interpreter, root: Path) -> None:
+    """Raise `StepError` unless a base's Python reads the bytecode that `python` makes."""
+    wanted = find_python(root)
+    if python.version != wanted:
+        raise StepError(
+            f"{root}: its Python {wanted} cannot run here, and this machine's Python {python.version} makes no bytecode"
+            " for it: add this machine's own platform to image.platforms, or run trihull with that Python"
+        )
+
+
+def compile_folder(python: Interpreter, folder: Path, prefix: str) -> None:
+    """Write the bytecode of all modules below `folder`.
+
+    Args:
+        python: makes it; of the minor version that will read it.
+        folder: what to compile.
+        prefix: the absolute path that `folder` will have in the image; it is what tracebacks show.
+
+    Raises:
+        ToolError: the Python does not run on this machine.
+    """
     processes.run(
-        [
-            root / _loader(python).lstrip("/"), "--library-path", ":".join(str(path) for path in libraries), python,
-            "-S", "-c", COMPILER, folder, prefix,
-        ],
-        doing=f"compiling {prefix} with the base's Python",
+        [*python.command, "-c", COMPILER, str(folder), prefix],
+        doing=f"compiling {prefix} with Python {python.version}",
         timeout_s=300,
-        environment={"PYTHONHOME": str(root / "usr"), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        environment={**python.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=folder,
-    )  # fmt: skip
+    )
 
 
 def _loader(program: Path) -> str:

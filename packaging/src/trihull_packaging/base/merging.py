@@ -51,8 +51,8 @@ def placed(name: str) -> str | None:
     return path
 
 
-def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) -> None:
-    """Fill an empty folder from packages.
+def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) -> dict[str, int]:
+    """Fill an empty folder from packages; return how many bytes of files each of them brought.
 
     Args:
         packages: by name; on a clash the later one wins, as dpkg would refuse it.
@@ -62,8 +62,7 @@ def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) ->
     Raises:
         ToolError: dpkg-deb cannot read a file.
     """
-    for package in packages:
-        _extract(files[package.name], root)
+    sizes = {package.name: _extract(files[package.name], root) for package in packages}
     for name in MERGED:
         if (root / "usr" / name).is_dir() or name in ("bin", "sbin"):
             (root / "usr" / name).mkdir(parents=True, exist_ok=True)
@@ -85,9 +84,11 @@ def merge(packages: Sequence[Package], files: Mapping[str, Path], root: Path) ->
     _write(root / "etc/ssl/certs/ca-certificates.crt", "".join(path.read_text(encoding="ascii") for path in bundle))
     for package in packages:
         _write(root / "var/lib/dpkg/status.d" / package.name, package.control)
+    return sizes
 
 
-def _extract(deb: Path, root: Path) -> None:
+def _extract(deb: Path, root: Path) -> int:
+    size = 0
     with subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
     ) as reader:
@@ -98,10 +99,12 @@ def _extract(deb: Path, root: Path) -> None:
                     name = placed(member.name)
                     if name is not None:
                         _extract_member(tar, member, root, root / name)
+                        size += member.size
         except tarfile.TarError as error:
             raise ToolError(f"{deb.name}: dpkg-deb gives no intact archive: {error}") from error
     if reader.returncode != 0:
         raise ToolError(f"{deb.name}: dpkg-deb failed with code {reader.returncode}")
+    return size
 
 
 def _extract_member(tar: tarfile.TarFile, member: tarfile.TarInfo, root: Path, path: Path) -> None:

@@ -54,10 +54,15 @@ def image_manifest(config: Mapping[str, Any], layers: Sequence[Layer]) -> dict[s
     }
 
 
-def image_index(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return an index from platform (`linux/amd64`) -> the manifest's descriptor."""
+def image_index(manifests: Mapping[str, Mapping[str, Any]], annotations: Mapping[str, str]) -> dict[str, Any]:
+    """Return an index from platform (`linux/amd64`) -> the manifest's descriptor, and what to say of all of them."""
     entries = []
     for platform, descriptor in sorted(manifests.items()):
         system, _, architecture = platform.partition("/")
         entries.append({**descriptor, "platform": {"os": system, "architecture": architecture}})
-    return {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
+    return {
+        "schemaVersion": 2,
+        "mediaType": INDEX_TYPE,
+        "manifests": entries,
+        "annotations": dict(sorted(annotations.items())),
+    }

@@ -1,30 +1,53 @@
 """The image: blobs and documents of an OCI layout that holds one index."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from trihull_packaging.oci import image
 from trihull_packaging.oci.layers import Layer
-from trihull_runtime.artifacts.registry.blobs import put_document, put_file
+from trihull_runtime.artifacts.registry.blobs import link_file, put_document
 from trihull_runtime.artifacts.registry.layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, publish
+from trihull_runtime.artifacts.registry.protocol import Descriptor
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What was written: the index, and platform (`linux/amd64`) -> its manifest."""
+
+    index: Descriptor
+    manifests: Mapping[str, Descriptor]
 
 
 def run(
     layout: Path,
-    layers: Sequence[Layer],
-    architecture: str,
+    platforms: Mapping[str, Sequence[Layer]],
     module: str,
     ports: Sequence[int],
     labels: Mapping[str, str],
-) -> str:
-    """Write a layout and return its index's digest; what each argument means: `image.image_config`."""
-    for layer in layers:
-        put_file(layout, layer.path, layer.digest)
-    config = image.image_config(layers, architecture, module, ports, labels)
-    config_descriptor = put_document(layout, CONFIG_TYPE, config)
-    manifest = image.image_manifest(config_descriptor, layers)
-    manifest_descriptor = put_document(layout, MANIFEST_TYPE, manifest)
-    index = image.image_index({f"linux/{architecture}": manifest_descriptor})
-    descriptor = put_document(layout, INDEX_TYPE, index)
-    publish(layout, descriptor)
-    return str(descriptor["digest"])
+) -> Indexed:
+    """Write a layout.
+
+    Args:
+        layout: a new folder.
+        platforms: `linux/amd64` and the like -> layers, lowest first.
+        module: what the image runs, as `image.image_config` has it; likewise the rest.
+        ports: that it listens on.
+        labels: of the image; the index carries them as annotations.
+    """
+    for layer in {layer.digest: layer for layers in platforms.values() for layer in layers}.values():
+        link_file(layout, layer.path, layer.digest)
+    manifests = {}
+    for platform, layers in sorted(platforms.items()):
+        config = image.image_config(layers, platform.partition("/")[2], module, ports, labels)
+        manifest = image.image_manifest(put_document(layout, CONFIG_TYPE, config), layers)
+        manifests[platform] = put_document(layout, MANIFEST_TYPE, manifest)
+    top = put_document(layout, INDEX_TYPE, image.image_index(manifests, labels))
+    publish(layout, top)
+    return Indexed(_descriptor(top), {platform: _descriptor(found) for platform, found in manifests.items()})
+
+
+def _descriptor(value: Mapping[str, object]) -> Descriptor:
+    size = value["size"]
+    assert isinstance(size, int)
+    return Descriptor(str(value["mediaType"]), str(value["digest"]), size)

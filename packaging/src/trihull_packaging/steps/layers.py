@@ -1,23 +1,30 @@
 """The layers, in the order of change: base, dependencies, runtime, model. Equal inputs are not packed again."""
 
 import hashlib
+import importlib.metadata
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from trihull_packaging import cache, closures, resolver
+from trihull_packaging import cache, contents, resolver
 from trihull_packaging.base import interpreter
 from trihull_packaging.base.image import Base
+from trihull_packaging.closures import Part
+from trihull_packaging.contents import Package
+from trihull_packaging.errors import StepError
+from trihull_packaging.lock import LockedWheel
 from trihull_packaging.oci import layers, tars
 from trihull_packaging.oci.layers import Layer
-from trihull_packaging.spec import ModelSpec
+from trihull_packaging.spec import BudgetSpec, ModelSpec
+from trihull_packaging.wheels import requirements
+from trihull_runtime.artifacts.registry.blobs import file_digest
 from trihull_runtime.contract.manifest import MANIFEST_FILE, FileDigest, ModelManifest, release_digest
 
-Part = Literal["server", "router"]
 OPT: Final = "opt/trihull"
+LARGEST: Final = 5  # packages named when a layer is too large
 # Written by the installer: they name this machine's paths, or say how and not what.
 INSTALLER_FILES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"})
 
@@ -37,51 +44,66 @@ class Environment:
 
     def digests(self) -> dict[str, str]:
         """Return the content's digests, of the uncompressed layers: which compressor was used is no other release."""
-        base = [layer.diff_id for layer in self.base.layers]
-        one = base[0] if len(base) == 1 else f"sha256:{hashlib.sha256(' '.join(base).encode()).hexdigest()}"
-        return {"base": one, "dependencies": self.dependencies.diff_id, "runtime": self.runtime.diff_id}
+        return {
+            "base": joined(self.base.diff_ids),
+            "dependencies": self.dependencies.diff_id,
+            "runtime": self.runtime.diff_id,
+        }
 
 
-def environment(base: Base, part: Part) -> Environment:
-    """Return the layers below the model; `part` says whose dependencies.
+def environment(base: Base, part: Part, wheels: Sequence[LockedWheel], *, gpu: bool) -> Environment:
+    """Return the layers below the model.
+
+    Args:
+        base: of one architecture.
+        part: whose dependencies the wheels are.
+        wheels: as the lock has them.
+        gpu: whether PyTorch may come with CUDA.
 
     Raises:
-        ToolError: the packages cannot be installed or the base's Python does not run here.
+        ToolError: the packages cannot be installed or no Python here can compile them.
     """
-    return Environment(base, dependencies_layer(base, part), runtime_layer(base))
+    return Environment(base, dependencies_layer(base, part, wheels, gpu=gpu), runtime_layer(base))
 
 
-def dependencies_layer(base: Base, part: Part) -> Layer:
-    """Return the locked closure of `trihull-runtime[part]`, with its bytecode."""
-    lock = closures.DATA / f"{part}-requirements.txt"
-    text = lock.read_bytes()
-    name = cache.key("dependencies", _recipe(), text.decode(), _compiler(base), base.architecture)
+def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], *, gpu: bool) -> Layer:
+    """Return the locked wheels, installed, with their bytecode."""
+    text = requirements(wheels)
+    name = cache.key("dependencies", _recipe(), text, base.compiler.key, base.python_version, base.architecture)
 
-    def entries(scratch: Path) -> Iterable[tars.Entry]:
+    def entries(scratch: Path, packages: list[Package]) -> Iterable[tars.Entry]:
         target = scratch / "dependencies"
-        resolver.install_target(lock, target, base.python_version, base.architecture)
+        lock = scratch / "requirements.txt"
+        lock.write_text(text, encoding="utf-8")
+        resolver.install_target(lock, target, base.python_version, base.architecture, gpu=gpu)
+        files = contents.installed(target)
         clean(target)
-        interpreter.compile_folder(base.root, target, f"/{OPT}/dependencies")
-        yield tars.Entry(f"{OPT}/requirements.txt", data=text, mode=0o644)
+        interpreter.compile_folder(base.compiler, target, f"/{OPT}/dependencies")
+        sizes = contents.sizes(target, files)
+        packages.extend(Package("pypi", w.name, w.version, w.sha256, sizes.get(w.name, 0)) for w in wheels)
+        yield tars.Entry(f"{OPT}/requirements.txt", path=lock, mode=0o644)
         yield from tars.entries_of(target, f"{OPT}/dependencies")
 
     return layers.cached_layer(name, f"dependencies of trihull-runtime[{part}]", entries)
 
 
 def runtime_layer(base: Base) -> Layer:
-    """Return trihull_runtime as it is installed here, with the base's bytecode."""
+    """Return trihull_runtime as it is installed here, with bytecode: the same for every architecture."""
+    version = importlib.metadata.version("trihull-runtime")
     package = resources.files("trihull_runtime")
     with resources.as_file(package) as source:
         files = runtime_files(source)
-        contents = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-        name = cache.key("runtime", _recipe(), contents, _compiler(base))
+        digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        name = cache.key("runtime", _recipe(), digests, base.compiler.key, base.python_version)
 
-        def entries(scratch: Path) -> Iterable[tars.Entry]:
+        def entries(scratch: Path, packages: list[Package]) -> Iterable[tars.Entry]:
             target = scratch / "runtime"
             for file, path in files.items():
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target / file)
-            interpreter.compile_folder(base.root, target, f"/{OPT}/runtime")
+            interpreter.compile_folder(base.compiler, target, f"/{OPT}/runtime")
+            size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+            packages.append(Package("pypi", "trihull-runtime", version, "", size))
             yield from tars.entries_of(target, f"{OPT}/runtime")
 
         return layers.cached_layer(name, "trihull-runtime", entries)
@@ -108,17 +130,25 @@ def clean(target: Path) -> None:
 
 @dataclass(frozen=True)
 class PackedModel:
-    """The model's layer, its folder's files by name, the manifest, and the release's digest."""
+    """The model's layer, its file, the manifest's text and content, and the release's digest."""
 
     layer: Layer
-    files: dict[str, bytes]
+    graph: Path
+    manifest_text: bytes
     manifest: ModelManifest
     release_digest: str
 
 
-def model_layer(spec: ModelSpec, graph: Path, below: Environment, folder: Path) -> PackedModel:
-    """Return the layer that holds `/models/<name>/`: the model and its manifest."""
-    data = graph.read_bytes()
+def model_layer(spec: ModelSpec, graph: Path, below: Mapping[str, Environment], folder: Path) -> PackedModel:
+    """Return the layer that holds `/models/<name>/`: the model and its manifest, the same for every architecture.
+
+    Args:
+        spec: of the model.
+        graph: the model's file.
+        below: platform (`linux/amd64`) -> the layers that it lies on.
+        folder: to write to.
+    """
+    digest = file_digest(graph)
     manifest = ModelManifest(
         version=ModelManifest.CURRENT,
         name=spec.name,
@@ -126,22 +156,54 @@ def model_layer(spec: ModelSpec, graph: Path, below: Environment, folder: Path) 
         framework=spec.framework,
         format="onnx",
         model_file=graph.name,
-        files={graph.name: FileDigest(f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))},
+        files={graph.name: FileDigest(digest, graph.stat().st_size)},
         signature=spec.contract_signature(),
         classes=tuple(spec.classes),
-        environment=below.digests(),
+        environment={
+            f"{platform}/{name}": digest
+            for platform, environment_ in sorted(below.items())
+            for name, digest in environment_.digests().items()
+        },
     )
     text = manifest.to_json().encode()
-    files = {graph.name: data, MANIFEST_FILE: text}
-    entries = [tars.Entry(f"models/{spec.name}/{name}", data=content, mode=0o644) for name, content in files.items()]
-    layer = layers.write_layer(entries, folder, f"model {spec.name} {spec.version}")
-    return PackedModel(layer, files, manifest, release_digest(text))
+    place = f"models/{spec.name}"
+    entries = [
+        tars.Entry(f"{place}/{graph.name}", path=graph, mode=0o644),
+        tars.Entry(f"{place}/{MANIFEST_FILE}", data=text, mode=0o644),
+    ]
+    layer = layers.write_layer(entries, folder, f"model {spec.name} {spec.version}", (), tars.FAST)
+    return PackedModel(layer, graph, text, manifest, release_digest(text))
+
+
+def within_budgets(below: Mapping[str, Environment], model: Layer | None, budgets: BudgetSpec, gpu: bool) -> None:
+    """Raise `StepError` when a layer is larger than it may be, with the largest packages in it; `gpu` lifts the one of
+    the dependencies, as a GPU's libraries take gigabytes.
+    """
+    problems = []
+    for platform, found in sorted(below.items()):
+        problems += _over(f"{platform}: base", found.base.layers, budgets.base, "base")
+        if not gpu:
+            problems += _over(f"{platform}: dependencies", (found.dependencies,), budgets.dependencies, "dependencies")
+        problems += _over(f"{platform}: runtime", (found.runtime,), budgets.runtime, "runtime")
+    problems += _over("model", (model,) if model is not None else (), budgets.model, "model")
+    if problems:
+        raise StepError("\n  ".join(["the image is larger than model.yaml allows:", *problems]))
+
+
+def joined(digests: Sequence[str]) -> str:
+    """Return one digest for a sequence of them; that of a single one is itself."""
+    return digests[0] if len(digests) == 1 else f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
+
+
+def _over(what: str, found: Sequence[Layer], budget_mb: int, key: str) -> list[str]:
+    size = sum(layer.size_bytes for layer in found)
+    if size <= budget_mb * 10**6:
+        return []
+    packages = sorted((p for layer in found for p in layer.packages), key=lambda p: -p.size_bytes)[:LARGEST]
+    largest = ", ".join(f"{p.name} {p.version} ({p.size_bytes / 1e6:.0f} MB unpacked)" for p in packages)
+    text = f"{what} has {size / 1e6:.1f} MB, image.budgets_mb.{key} is {budget_mb}"
+    return [f"{text}; largest: {largest}" if largest else text]
 
 
 def _recipe() -> str:
-    return cache.source_key(__file__, tars.__file__, interpreter.__file__, layers.__file__)
-
-
-def _compiler(base: Base) -> list[str]:
-    """Return what decides the bytecode: the base's content."""
-    return [layer.diff_id for layer in base.layers]
+    return cache.source_key(__file__, contents.__file__, tars.__file__, interpreter.__file__, layers.__file__)

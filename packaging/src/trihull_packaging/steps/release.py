@@ -1,13 +1,17 @@
 """The documents of a release: release.json, the model's folder, and the test split that later checks are made with."""
 
 import json
+import shutil
 from pathlib import Path
 
+from trihull_packaging.lock import FILE as LOCK
+from trihull_packaging.lock import Lock
 from trihull_packaging.spec import ModelSpec
 from trihull_packaging.steps.layers import PackedModel
 from trihull_packaging.steps.parity import Answers
 from trihull_runtime.contract.codec import write_file
-from trihull_runtime.contract.release import Evaluation, Image, Release, ReleasedModel
+from trihull_runtime.contract.manifest import MANIFEST_FILE
+from trihull_runtime.contract.release import Attestation, Evaluation, Image, Release, ReleasedModel
 
 LAYOUT = "image"
 
@@ -18,11 +22,15 @@ def run(
     answers: Answers,
     evaluation: Evaluation,
     image: Image,
+    attestations: tuple[Attestation, ...],
+    lock: Lock,
     folder: Path,
 ) -> Release:
     """Write the release's documents into `folder` and return the release."""
-    for name, data in packed.files.items():
-        write_file(folder / "model" / spec.name / name, data)
+    place = folder / "model" / spec.name
+    write_file(place / MANIFEST_FILE, packed.manifest_text)
+    shutil.copyfile(packed.graph, place / packed.graph.name)
+    lock.write(folder / LOCK)
     write_file(folder / "test_split.json", test_split(spec, answers))
     release = Release(
         version=Release.CURRENT,
@@ -30,7 +38,7 @@ def run(
         release_digest=packed.release_digest,
         image=image,
         evaluation=evaluation,
-        attestations=(),
+        attestations=attestations,
     )
     release.write(folder / "release.json")
     return release

@@ -21,14 +21,14 @@ class Trained:
     said: str
 
 
-def run(spec: ModelSpec, model: Path, folder: Path) -> Trained:
-    """Train in `folder`.
+def run(spec: ModelSpec, model: Path, version: str, folder: Path) -> Trained:
+    """Train in `folder`, with the Python of a version (`3.11.7`): another one may give other bytes.
 
     Raises:
         StepError: the script failed, or did not leave what it should.
         ToolError: the environment cannot be made, or training took too long.
     """
-    python = resolver.python_environment(model / spec.requirements)
+    python = resolver.python_environment(model / spec.requirements, version)
     printed = workshop.run_training(python, model / spec.train.script, folder, spec.train.time_limit_s)
     for name in (spec.artifact, SPLIT):
         if not (folder / name).is_file():

@@ -109,3 +109,21 @@ def put_file(layout: Path, origin: Path, digest: str) -> None:
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def link_file(layout: Path, origin: Path, digest: str) -> None:
+    """Store a file that nobody will write to any more as a blob, without copying it where the file system can link.
+
+    The caller has verified the file; a copy (another file system) is verified once more.
+
+    Raises:
+        LayoutError: as `put_file`.
+    """
+    path = blob_path(layout, digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(origin, path)
+    except FileExistsError:
+        return
+    except OSError:  # another file system, or one without hard links
+        put_file(layout, origin, digest)
