@@ -1,7 +1,7 @@
 """The evidence that is attached to an image: what there is of it, and what it says of packages and metrics.
 
 It is shown as it lies there. Whether it holds is `trihull verify`'s question. Sources: in-toto attestation Statement
-v1, DSSE, sigstore bundle v0.3, CycloneDX 1.6; BuildKit's attestations lie in the index instead (its attestation-storage).
+v1, DSSE, sigstore bundle v0.3, CycloneDX 1.6; BuildKit's attestations lie in the index instead (attestation-storage).
 """
 
 import base64
@@ -41,7 +41,9 @@ def attached(registry: Registry, subject: str) -> tuple[Attached, ...]:
     """
     referrers = registry.referrers(subject)
     if len(referrers) > EVIDENCE_MAX:
-        raise LayoutError(f"{registry.name}: {len(referrers)} artifacts name {subject}; at most {EVIDENCE_MAX} are read")
+        raise LayoutError(
+            f"{registry.name}: {len(referrers)} artifacts name {subject}; at most {EVIDENCE_MAX} are read"
+        )
     found = [_artifact(registry, subject, one) for one in referrers]
     return tuple(sorted(found, key=lambda one: (one.facts.predicate_type, one.facts.digest)))
 
@@ -118,7 +120,8 @@ def bill_packages(source: str, statement: Mapping[str, Any]) -> tuple[InstalledP
 
 
 def _size(source: str, component: Mapping[str, Any]) -> int | None:
-    for item in component.get("properties") or ():
+    properties = component.get("properties")
+    for item in properties if isinstance(properties, list) else ():
         if isinstance(item, dict) and item.get("name") == SIZE:
             value = documents.text(source, item, "value")
             return int(value) if value.isascii() and value.isdecimal() and len(value) < 16 else None
@@ -142,7 +145,7 @@ def gate_evaluation(source: str, statement: Mapping[str, Any]) -> Evaluation | N
             for gate in value["gates"]
         )
         return Evaluation(metrics, gates, Verdict(value["verdict"]))
-    except (ContractError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ContractError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise LayoutError(f"{source}: its evaluation is not what it should be: {error!r:.120}") from error
 
 

@@ -1,11 +1,13 @@
 """An image's configuration as values: how it runs, its platform, and what each of its layers is for."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from trihull_packaging.inspecting import documents
 from trihull_packaging.inspecting.facts import Configuration
 from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.contract.codec import DIGEST
 
 
 def platform_name(source: str, fields: Mapping[str, Any]) -> str:
@@ -43,6 +45,8 @@ def configuration(source: str, document: Mapping[str, Any]) -> Configuration:
 def diff_ids(source: str, document: Mapping[str, Any], layers: int) -> tuple[str, ...]:
     """Return the digests of the uncompressed layers; raises `LayoutError` unless there is one per layer."""
     found = documents.texts(source, documents.mapping(source, document, "rootfs"), "diff_ids")
+    if not all(re.fullmatch(DIGEST, one) for one in found):
+        raise LayoutError(f"{source}: rootfs: diff_ids: expected sha256:<64 hex digits>")
     if len(found) != layers:
         raise LayoutError(f"{source}: names {len(found)} diff_ids for {layers} layers")
     return found

@@ -10,6 +10,7 @@ from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest
 from trihull_runtime.contract.codec import DIGEST
 
 DOCUMENT_BYTES: Final = 4 << 20  # the distribution specification's bound for manifests; ours for every JSON document
+SIZE_MAX: Final = 1 << 63  # as registries count
 LAYERS_MAX: Final = 1000  # of a manifest: Linux stacks 500
 INDEX_TYPES: Final = frozenset(
     {
@@ -34,12 +35,16 @@ def parse(source: str, data: bytes) -> dict[str, Any]:
     if len(data) > DOCUMENT_BYTES:
         raise LayoutError(f"{source}: has {len(data)} bytes; documents of at most {DOCUMENT_BYTES >> 20} MiB are read")
     try:
-        value = json.loads(data)
+        value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise LayoutError(f"{source}: is not valid JSON: {error}") from error
     if not isinstance(value, dict):
         raise LayoutError(f"{source}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _no_constant(token: str) -> float:
+    raise ValueError(f"{token} is not a JSON number")
 
 
 def manifest(source: str, found: Manifest) -> tuple[str, dict[str, Any]]:
@@ -49,12 +54,12 @@ def manifest(source: str, found: Manifest) -> tuple[str, dict[str, Any]]:
     fields (OCI image specification v1.0 left `mediaType` out).
     """
     document = parse(source, found.data)
-    said = document.get("mediaType") or found.media_type
+    said = text(source, document, "mediaType") or found.media_type
     known = INDEX_TYPES | MANIFEST_TYPES
     if said not in known:
         said = "application/vnd.oci.image.index.v1+json" if "manifests" in document else said
         said = "application/vnd.oci.image.manifest.v1+json" if "layers" in document and "config" in document else said
-    if not isinstance(said, str) or said not in known:
+    if said not in known:
         raise LayoutError(f"{source}: is a {said!r:.120}, no image and no index of images")
     return said, document
 
@@ -77,7 +82,7 @@ def descriptor(source: str, value: Any) -> Descriptor:
         or not isinstance(digest, str)
         or re.fullmatch(DIGEST, digest) is None
         or type(size) is not int
-        or size < 0
+        or not 0 <= size < SIZE_MAX
         or not isinstance(artifact_type, str | None)
     ):
         raise LayoutError(f"{source}: expected a descriptor with mediaType, digest and size, found {value!r:.160}")

@@ -4,7 +4,7 @@ All sizes are in bytes. Texts are as the image has them: whoever shows them on a
 """
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -173,8 +173,12 @@ class ImageFacts:
 
     @property
     def blobs(self) -> dict[str, int]:
-        """Return digest -> size of all that a registry holds for the image: index, manifests, configurations, layers."""
-        return stored((self,))
+        """Return digest -> size of all that a registry holds of it: index, manifests, configurations, layers."""
+        sizes = {self.digest: self.index_bytes}
+        for one in self.platforms:
+            sizes |= {one.digest: one.manifest_bytes, one.config_digest: one.config_bytes}
+            sizes |= {layer.digest: layer.size_bytes for layer in one.layers}
+        return sizes
 
     @property
     def size_bytes(self) -> int:
@@ -190,17 +194,6 @@ class ImageFacts:
             for layer in one.layers
             if layer.state is LayerState.DAMAGED
         )
-
-
-def stored(images: Iterable[ImageFacts]) -> dict[str, int]:
-    """Return digest -> size in bytes of every blob and document of some images, evidence left out."""
-    blobs: dict[str, int] = {}
-    for image in images:
-        blobs[image.digest] = image.index_bytes
-        for one in image.platforms:
-            blobs |= {one.digest: one.manifest_bytes, one.config_digest: one.config_bytes}
-            blobs |= {layer.digest: layer.size_bytes for layer in one.layers}
-    return blobs
 
 
 def value_of(facts: Any) -> Any:

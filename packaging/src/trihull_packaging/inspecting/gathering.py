@@ -7,7 +7,7 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from trihull_packaging.inspecting import attached, configurations, documents, installed, layers
@@ -35,6 +35,11 @@ BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
 Meter = Callable[[int], AbstractContextManager[Callable[[int], None]]]
 
 
+def unmetered(_: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Return a meter that tells nobody."""
+    return contextlib.nullcontext(lambda _: None)
+
+
 @dataclass(frozen=True)
 class Options:
     """What to look at.
@@ -47,7 +52,7 @@ class Options:
 
     platform: str | None = None
     deep: bool = False
-    meter: Meter = field(default=lambda _: contextlib.nullcontext(lambda _: None))
+    meter: Meter = unmetered
 
 
 def gather(
@@ -165,7 +170,7 @@ def _image(registry: Registry, found: Manifest, document: Mapping[str, Any], sta
 
 
 def _read_layers(registry: Registry, images: list[_Image], options: Options) -> dict[str, Reading]:
-    """Return digest -> reading: of every layer when asked for, of small models' in any case; one that is shared, once."""
+    """Return digest -> reading: of every layer when asked for, else of small models'; a shared one once."""
     wanted = {
         layer.digest: layer
         for one in images

@@ -81,7 +81,7 @@ def _distributions(texts: Mapping[str, bytes]) -> Iterable[_Distribution]:
 
 
 def _owned(one: _Distribution, texts: Mapping[str, bytes]) -> Iterable[str]:
-    """Yield what belongs to a distribution: the files of its RECORD, else the top-level names that are likely its own."""
+    """Yield what belongs to a distribution: the files of its RECORD, else the names that are likely its own."""
     yield one.info
     record = texts.get(f"{one.info}/RECORD")
     if record is not None:

@@ -10,10 +10,9 @@ import posixpath
 import re
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self, cast
 
 from zlib_ng import gzip_ng, zlib_ng
 
@@ -27,6 +26,8 @@ FILES_MAX: Final = 1_000_000
 HEADER_BYTES_MAX: Final = 1 << 20  # of an extended header; tarfile reads it whole
 TEXT_BYTES_MAX: Final = 4 << 20
 TEXTS_BYTES_MAX: Final = 64 << 20
+INFLATE_ERROR: Final = cast(type[Exception], zlib_ng.error)  # its stubs call it a value
+DAMAGE: Final = (tarfile.TarError, INFLATE_ERROR, EOFError, ValueError, OSError)
 WHITEOUT: Final = ".wh."  # OCI image specification v1.1, layer.md
 OPAQUE: Final = ".wh..wh..opq"
 
@@ -42,10 +43,16 @@ TEXTS: Final = (
 
 @dataclass(frozen=True)
 class File:
-    """A file of a layer: its size in bytes, its mode, and what stands for its content (the digest, where asked for)."""
+    """A file of a layer.
+
+    Attributes:
+        size_bytes: of its content; 0 for a link.
+        attributes: mode, owner and time, as text to compare.
+        content: what stands for it: the digest where it was asked for, a link's target.
+    """
 
     size_bytes: int
-    mode: int
+    attributes: str
     content: str
 
 
@@ -101,12 +108,12 @@ def read_layer(
         return Reading(LayerState.UNSUPPORTED, None, f"{layer.media_type} is not read")
     with tempfile.TemporaryFile(prefix="trihull-layer-") as file:
         try:
-            registry.read_blob(layer, _Told(file, advance))
+            registry.read_blob(layer, cast(BinaryIO, _Told(file, advance)))
             file.seek(0)
             contents = contents_of(file, hashed=hashed)
         except LayoutError as error:
             return Reading(LayerState.DAMAGED, None, str(error))
-        except (tarfile.TarError, zlib.error, zlib_ng.error, EOFError, ValueError, OSError) as error:
+        except DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:  # this machine's disk, not the layer
                 raise
             return Reading(LayerState.DAMAGED, None, f"is no intact layer: {error}")
@@ -119,17 +126,17 @@ def contents_of(file: BinaryIO, *, hashed: bool = False) -> LayerContents:
     """Read a layer from a file: a tar, plain or gzip.
 
     Raises:
-        tarfile.TarError, zlib.error, zlib_ng.error, EOFError, ValueError, OSError: damaged, or larger than what is read.
+        DAMAGE: damaged, or larger than what is read.
     """
     head = file.read(2)
     file.seek(0)
-    stream = _Counted(gzip_ng.GzipFile(fileobj=file) if head == b"\x1f\x8b" else file)
+    stream = _Counted(_inflated(file) if head == b"\x1f\x8b" else file)
     files: dict[str, File] = {}
     texts: dict[str, bytes] = {}
     removed: set[str] = set()
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Bounded) as tar:
         for member in tar:
-            tar.members = []  # tarfile keeps them all
+            tar.members = []  # type: ignore[attr-defined]  # tarfile keeps them all; its stubs leave the list out
             name = posixpath.normpath(member.name).lstrip("/")
             folder, base = posixpath.split(name)
             if base == OPAQUE:
@@ -166,14 +173,13 @@ def _covered(name: str, removed: frozenset[str]) -> bool:
     return "" in removed
 
 
-def _file(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, texts: dict[str, bytes], *, hashed: bool
-) -> File:
+def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, name: str, texts: dict[str, bytes], *, hashed: bool) -> File:
+    attributes = f"{member.mode:o} {member.uid}:{member.gid} {member.mtime}"
     if not member.isfile():
-        return File(0, member.mode, f"{member.type.decode('ascii', 'replace')} {member.linkname}")
+        return File(0, attributes, f"{member.type.decode('ascii', 'replace')} {member.linkname}")
     kept = next((bound for pattern, bound in TEXTS if pattern.fullmatch(name)), 0)
     if not kept and not hashed:
-        return File(member.size, member.mode, "")
+        return File(member.size, attributes, "")
     source = tar.extractfile(member)
     assert source is not None, f"{name}: is a file, so it can be read"
     checksum, text = hashlib.sha256(), b""
@@ -184,7 +190,11 @@ def _file(
         checksum.update(chunk)
     if kept:
         texts[name] = text
-    return File(member.size, member.mode, checksum.hexdigest() if hashed else "")
+    return File(member.size, attributes, checksum.hexdigest() if hashed else "")
+
+
+def _inflated(file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip_ng.GzipFile(fileobj=file, mode="rb"))  # type: ignore[no-untyped-call]  # as published
 
 
 class _Bounded(tarfile.TarInfo):
@@ -194,7 +204,10 @@ class _Bounded(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         info = super().frombuf(buf, encoding, errors)
         extended = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-        if info.type in (*extended, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK) and info.size > HEADER_BYTES_MAX:
+        if (
+            info.type in (*extended, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+            and info.size > HEADER_BYTES_MAX
+        ):
             raise tarfile.ReadError(f"a header of {info.size} bytes")
         return info
 

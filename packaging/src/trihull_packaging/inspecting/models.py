@@ -1,4 +1,4 @@
-"""Which model is in an image: from its own manifest where a layer with it was read, else from labels and release.json."""
+"""Which model is in an image: from its own manifest where its layer was read, else from labels and release.json."""
 
 import re
 from collections.abc import Mapping, Sequence
