@@ -20,7 +20,6 @@ from trihull_packaging.steps.parity import Answers
 from trihull_runtime.artifacts.registry.blobs import document_bytes
 from trihull_runtime.contract.codec import write_file
 from trihull_runtime.contract.release import Evaluation, Image, Release
-from trihull_runtime.paths import cache_home
 
 SERVER_PORTS: Final = (8080, 8082)
 ROUTER_PORTS: Final = (8080, 8083)
@@ -180,7 +179,7 @@ def _router_request(options: Options) -> Request:
 
 
 def _router_lock(request: Request) -> Path:
-    return cache_home() / "packaging" / "locks-of-routers" / f"{cache.key(request.inputs())}.json"
+    return cache.home() / "locks-of-routers" / f"{cache.key(request.inputs())}.json"
 
 
 def _locked(request: Request, path: Path, options: Options, progress: Progress) -> Lock:
@@ -194,7 +193,7 @@ def _locked(request: Request, path: Path, options: Options, progress: Progress) 
 def _resolved(request: Request, path: Path, progress: Progress) -> Lock:
     with (
         progress.step("lock", "base and wheels, for every architecture") as note,
-        _scratch(cache_home() / "packaging", f"locking.{cache.key(str(path.absolute()))}") as scratch,
+        _scratch(cache.home(), f"locking.{cache.key(str(path.absolute()))}") as scratch,
     ):
         found = locking.resolve(request, scratch)
         found.write(path)

@@ -17,6 +17,11 @@ from trihull_packaging.errors import ToolError
 from trihull_runtime.paths import cache_home
 
 
+def home() -> Path:
+    """Return the folder of everything that is kept here."""
+    return cache_home() / "packaging"
+
+
 def key(*parts: Any) -> str:
     """Return the hash of JSON values: equal values have equal keys."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
@@ -39,7 +44,7 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
         name: its key.
         make: fills the empty folder that it is given; whatever it raises, the entry is then not there.
     """
-    parent = cache_home() / "packaging" / kind
+    parent = home() / kind
     folder = parent / name
     if folder.is_dir():
         return folder
@@ -59,7 +64,7 @@ def made_once(kind: str, name: str, make: Callable[[Path], None]) -> Path:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that stands for `path`; the system frees it when this process ends, however it ends."""
-    locks = cache_home() / "packaging" / "locks"
+    locks = home() / "locks"
     try:
         locks.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(locks / key(str(path.absolute())), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -1,6 +1,7 @@
 """What is in a layer: the packages that bills of materials, budgets and `trihull inspect` speak of."""
 
 import csv
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,3 +60,22 @@ def sizes(folder: Path, files: Mapping[str, tuple[str, set[str]]]) -> dict[str, 
             if owner is not None:
                 result[owner] += path.stat().st_size
     return result
+
+
+def recorded(root: Path) -> tuple[Package, ...]:
+    """Return the Debian packages that an unpacked root says it holds; empty when it says nothing.
+
+    Sizes are `Installed-Size` (deb-control(5), in KiB), which is dpkg's estimate; digests are not recorded.
+    """
+    folder = root / "var/lib/dpkg"
+    files = [folder / "status", *sorted((folder / "status.d").glob("*"))]
+    result = set()
+    for path in files:
+        if path.is_file() and not path.is_symlink() and not path.name.endswith(".md5sums"):
+            for paragraph in path.read_text(encoding="utf-8", errors="replace").split("\n\n"):
+                fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", paragraph, re.MULTILINE))
+                if "Package" in fields and "Version" in fields:
+                    size = fields.get("Installed-Size", "0")
+                    kib = int(size) if size.isdecimal() else 0
+                    result.add(Package("deb", fields["Package"], fields["Version"], "", kib << 10))
+    return tuple(sorted(result, key=lambda package: package.name))

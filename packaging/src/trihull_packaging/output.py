@@ -11,7 +11,7 @@ from typing import Final
 from trihull_packaging import cache
 from trihull_runtime.errors import InputError
 
-MARKERS: Final = ("release.json", "router.json")
+MARKERS: Final = ("release.json", "router.json", "base.json")
 AT_FDCWD: Final = {"linux": -100, "darwin": -2}
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2), RENAME_SWAP of renameatx_np(2): the same number
 

@@ -64,6 +64,7 @@ def _base(value: str) -> str:
 
 
 File = Annotated[str, AfterValidator(_inside)]
+Platform = Literal["linux/amd64", "linux/arm64"]
 Megabytes = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[StrictFloat | StrictInt, Field(ge=0, le=1)]
 
@@ -127,7 +128,7 @@ class BudgetSpec(_Strict):
 class ImageSpec(_Strict):
     """What the image is made for: `packages` are PEP 508 requirements, beside the model server's own."""
 
-    platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(default=["linux/amd64", "linux/arm64"], min_length=1)
+    platforms: list[Platform] = Field(default=["linux/amd64", "linux/arm64"], min_length=1)
     packages: list[Annotated[str, AfterValidator(_requirement)]] = []
     gpu: bool = False
     budgets_mb: BudgetSpec = BudgetSpec()

@@ -15,7 +15,6 @@ from trihull_packaging.contents import Package
 from trihull_packaging.errors import LockError
 from trihull_packaging.lock import LockedPackage
 from trihull_packaging.oci import layers, tars
-from trihull_runtime.paths import cache_home
 
 WANTED: Final = (
     "base-files", "ca-certificates", "libc-bin", "libpython3-stdlib", "libstdc++6", "netbase",
@@ -123,7 +122,7 @@ def _recipe() -> str:
 def _machine(architecture: str) -> Iterator[apt.Apt]:
     """Give an apt in a folder of its own, which is removed afterwards."""
     archives = apt.machine_sources()
-    parent = cache_home() / "packaging" / "apt"
+    parent = cache.home() / "apt"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{architecture}.", dir=parent) as folder:
         yield apt.Apt(Path(folder), archives, architecture)

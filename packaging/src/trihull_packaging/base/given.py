@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from trihull_packaging import cache, spec
+from trihull_packaging import cache, contents, spec
 from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import Interpreter, check_fits, find_python, of_root
 from trihull_packaging.errors import SpecError
 from trihull_packaging.oci.layers import Layer
-from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, PlatformImage, platform_image, unpack
+from trihull_runtime.artifacts.registry import transfer
+from trihull_runtime.artifacts.registry.layout import LAYER_TYPE, PlatformImage, entries, platform_image, unpack
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
+from trihull_runtime.artifacts.registry.references import open_registry
 from trihull_runtime.contract.codec import DIGEST
 
 LAYOUT: Final = rf"oci-layout://(?P<path>.+)@(?P<digest>{DIGEST})"
@@ -43,8 +46,13 @@ def given_base(reference: str, architecture: str, relative_to: Path, compiler: I
         unpack(image, folder / "root")
 
     root = cache.made_once("bases", cache.key("given 1", diff_ids), make) / "root"
+    packages = contents.recorded(root)  # of the root as a whole: which layer brought which is not told apart
     layers = tuple(
-        replace(_layer(path, diff_id), purpose=f"base: layer {number} of {reference.rpartition('@')[2]}")
+        replace(
+            _layer(path, diff_id),
+            purpose=f"base: layer {number} of {reference.rpartition('@')[2]}",
+            packages=packages if number == len(diff_ids) else (),
+        )
         for number, (path, diff_id) in enumerate(zip(image.layers, diff_ids, strict=True), 1)
     )
     version = find_python(root)
@@ -75,4 +83,11 @@ def _layer(path: Path, diff_id: str) -> Layer:
 
 
 def _fetched(reference: str, digest: str) -> Path:
-    raise SpecError(f"{reference}: {digest}")
+    """Return a layout in the cache that holds a registry's image with all its architectures; fetched once."""
+    folder = cache.home() / "images"
+    with cache.locked(folder):
+        known = LayoutRegistry(folder)
+        if (folder / "index.json").is_file() and any(entry["digest"] == digest for entry in entries(folder)):
+            return folder
+        transfer.copy(open_registry(reference).registry, known, digest, evidence=False)
+    return folder

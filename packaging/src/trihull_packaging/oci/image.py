@@ -19,9 +19,9 @@ ENVIRONMENT: Final = {
 
 
 def image_config(
-    layers: Sequence[Layer], architecture: str, module: str, ports: Sequence[int], labels: Mapping[str, str]
+    layers: Sequence[Layer], architecture: str, module: str | None, ports: Sequence[int], labels: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return an image's configuration: runs `python3 -m module` as a user without rights."""
+    """Return an image's configuration: runs `python3 -m module`, or `python3` alone, as a user without rights."""
     return {
         "architecture": architecture,
         "os": "linux",
@@ -30,7 +30,7 @@ def image_config(
             "User": USER,
             "WorkingDir": "/",
             "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
-            "Entrypoint": ["/usr/bin/python3", "-m", module],
+            "Entrypoint": ["/usr/bin/python3", *(("-m", module) if module is not None else ())],
             "ExposedPorts": {f"{port}/tcp": {} for port in ports},
             "Labels": dict(labels),
             "StopSignal": "SIGTERM",

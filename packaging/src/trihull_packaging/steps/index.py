@@ -22,7 +22,7 @@ class Indexed:
 def run(
     layout: Path,
     platforms: Mapping[str, Sequence[Layer]],
-    module: str,
+    module: str | None,
     ports: Sequence[int],
     labels: Mapping[str, str],
 ) -> Indexed:

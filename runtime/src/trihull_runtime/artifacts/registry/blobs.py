@@ -41,9 +41,21 @@ def document_bytes(value: Mapping[str, Any]) -> bytes:
 def put_document(layout: Path, media_type: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """Store a JSON document as a blob and return its descriptor."""
     data = document_bytes(value)
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    write_file(blob_path(layout, digest), data)
+    digest = bytes_digest(data)
+    put_bytes(layout, digest, data)
     return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+
+def bytes_digest(data: bytes) -> str:
+    """Return the SHA-256 of bytes as `sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def put_bytes(layout: Path, digest: str, data: bytes) -> None:
+    """Store bytes as a blob; raises `LayoutError` when they do not have the digest."""
+    if bytes_digest(data) != digest:
+        raise LayoutError(f"{layout}: {len(data)} bytes do not have the digest {digest}; they are damaged")
+    write_file(blob_path(layout, digest), data)
 
 
 def read_document(layout: Path, digest: str) -> dict[str, Any]:
@@ -52,15 +64,22 @@ def read_document(layout: Path, digest: str) -> dict[str, Any]:
     Raises:
         LayoutError: missing, damaged, too large or no JSON object.
     """
+    return parse_document(blob_path(layout, digest), read_document_bytes(layout, digest))
+
+
+def read_document_bytes(layout: Path, digest: str) -> bytes:
+    """Read a blob of at most `DOCUMENT_BYTES`, verified; raises `LayoutError`."""
     path = blob_path(layout, digest)
     try:
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES + 1)
     except OSError as error:
         raise LayoutError(f"{layout}: {digest} cannot be read: {error.strerror or error}") from error
-    if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+    if len(data) > DOCUMENT_BYTES:
+        raise LayoutError(f"{path}: is no document: it has more than {DOCUMENT_BYTES >> 20} MiB")
+    if bytes_digest(data) != digest:
         raise LayoutError(f"{path}: its content does not have the digest that is its name; copy the image again")
-    return parse_document(path, data)
+    return data
 
 
 def parse_document(path: Path, data: bytes) -> dict[str, Any]:

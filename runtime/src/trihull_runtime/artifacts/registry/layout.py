@@ -31,6 +31,7 @@ from trihull_runtime.contract.codec import write_file
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE: Final = "application/vnd.oci.image.config.v1+json"
+TAG: Final = "org.opencontainers.image.ref.name"  # annotation of an entry of index.json (image specification)
 LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -89,11 +90,34 @@ def publish(layout: Path, descriptor: Mapping[str, Any]) -> None:
     layout.mkdir(parents=True, exist_ok=True)
     with _locked(layout):
         marker, index = layout / "oci-layout", layout / "index.json"
-        known = _layout_index(layout)["manifests"] if index.exists() else []
-        others = [entry for entry in known if entry.get("digest") != descriptor["digest"]]
-        entries = sorted([*others, dict(descriptor)], key=lambda entry: str(entry.get("digest")))
+        known = entries(layout) if index.exists() else []
+        tag = (descriptor.get("annotations") or {}).get(TAG)
+        before = [entry for entry in known if entry["digest"] == descriptor["digest"]]
+        others = [_without(entry, tag) for entry in known if entry["digest"] != descriptor["digest"]]
+        own = {**before[0], **descriptor} if before else dict(descriptor)
+        found = sorted([*others, own], key=lambda entry: str(entry["digest"]))
         write_file(marker, document_bytes({"imageLayoutVersion": "1.0.0"}))
-        write_file(index, document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}))
+        write_file(index, document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": found}))
+
+
+def entries(layout: Path) -> list[dict[str, Any]]:
+    """Return what `index.json` names, each with mediaType, digest and size.
+
+    Raises:
+        LayoutError: it is no OCI layout, or `index.json` is not what it should be.
+    """
+    return [_descriptor(layout, entry) for entry in _layout_index(layout)["manifests"]]
+
+
+def media_type_of(layout: Path, digest: str, document: Mapping[str, Any]) -> str:
+    """Return a manifest's media type: its own `mediaType`, else what lists it says."""
+    own = document.get("mediaType")
+    if isinstance(own, str):
+        return own
+    for entry in entries(layout):
+        if entry["digest"] == digest and isinstance(entry.get("mediaType"), str):
+            return str(entry["mediaType"])
+    return INDEX_TYPE if isinstance(document.get("manifests"), list) else MANIFEST_TYPE
 
 
 def platform_image(layout: Path, digest: str, platform: str) -> PlatformImage:
@@ -160,16 +184,16 @@ def _layout_index(layout: Path) -> dict[str, Any]:
 def _published(layout: Path, digest: str) -> dict[str, Any]:
     """Return the descriptor of `digest`, which `index.json` names, or an index that it names."""
     blob_path(layout, digest)
-    entries = [_descriptor(layout, entry) for entry in _layout_index(layout)["manifests"]]
-    for entry in entries:
+    known = entries(layout)
+    for entry in known:
         if entry["digest"] == digest:
             return entry
-    for entry in entries:
+    for entry in known:
         if entry.get("mediaType") == INDEX_TYPE:
             for inner in _list(layout, read_document(layout, entry["digest"]), "manifests"):
                 if _descriptor(layout, inner)["digest"] == digest:
                     return dict(inner)
-    raise LayoutError(f"{layout}: does not hold {digest}; it holds {', '.join(e['digest'] for e in entries) or 'none'}")
+    raise LayoutError(f"{layout}: does not hold {digest}; it holds {', '.join(e['digest'] for e in known) or 'none'}")
 
 
 def _reachable(layout: Path, descriptor: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -201,6 +225,16 @@ def _manifest_for(layout: Path, top: Mapping[str, Any], platform: str) -> str:
             return str(entry["digest"])
         found.append(name)
     raise LayoutError(f"{layout}: {top['digest']} has no image for {platform}, only for {', '.join(found) or 'none'}")
+
+
+def _without(entry: dict[str, Any], tag: str | None) -> dict[str, Any]:
+    """Return an entry that no longer has a tag which another one takes."""
+    annotations = entry.get("annotations")
+    if tag is None or not isinstance(annotations, dict) or annotations.get(TAG) != tag:
+        return entry
+    left = {name: value for name, value in annotations.items() if name != TAG}
+    rest = {name: value for name, value in entry.items() if name != "annotations"}
+    return {**rest, "annotations": left} if left else rest
 
 
 def _list(source: Path, document: Mapping[str, Any], key: str) -> list[Any]:

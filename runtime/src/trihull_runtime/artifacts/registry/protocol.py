@@ -4,9 +4,11 @@ Everything is addressed by digest and verified by whoever reads it; a tag is onl
 retrying and counting are wrappers of the same Protocol. Sources: OCI distribution and image specifications v1.1.
 """
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,13 @@ class Manifest:
     digest: str
     media_type: str
     data: bytes
+
+
+def subject_of(document: Mapping[str, Any]) -> str | None:
+    """Return the digest of what a manifest is evidence of, None when it is no evidence."""
+    subject = document.get("subject")
+    digest = subject.get("digest") if isinstance(subject, Mapping) else None
+    return digest if isinstance(digest, str) else None
 
 
 class Registry(Protocol):
@@ -48,6 +57,10 @@ class Registry(Protocol):
         """Write a blob's content to `file`, at the place where it stands; refused unless size and digest are right."""
         ...
 
+    def blob_file(self, descriptor: Descriptor) -> AbstractContextManager[Path]:
+        """Give a blob as a file to read: its own where it lies on this disk, else a temporary one. Verified."""
+        ...
+
     def write_blob(self, descriptor: Descriptor, path: Path) -> int:
         """Store a file as a blob, streamed; return the bytes of content sent (0 when it was there or was mounted)."""
         ...
@@ -56,8 +69,8 @@ class Registry(Protocol):
         """Return what a digest or a tag names; refused unless its bytes have the digest that was asked for."""
         ...
 
-    def write_manifest(self, manifest: Manifest, tag: str | None = None) -> None:
-        """Store a manifest whose blobs are all there, and then name it.
+    def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
+        """Store a manifest whose blobs are all there, and then name it; one that is part of an index has no name.
 
         One with a `subject` is evidence: it is found by `referrers` of its subject afterwards, by the registry's own
         referrers API where there is one, else by the fallback tag `sha256-<hex>`.

@@ -1,0 +1,220 @@
+"""One repository's HTTP: python-dxf's authentication below, our time limits, retries and errors around every request.
+
+Every thread has a connection of its own. A request that could go better later is made again (`retrying`); what a
+registry says otherwise becomes one clear error. Credentials are sent to the registry's own host, and to the token
+service that it names, and nowhere else.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, BinaryIO, Final
+from urllib.parse import urljoin, urlsplit
+
+import dxf
+import requests
+import urllib3
+from dxf import exceptions as dxf_errors
+
+from trihull_runtime.artifacts.errors import DeniedError, RegistryError
+from trihull_runtime.artifacts.registry.keychain import Credentials, Keychain
+from trihull_runtime.artifacts.registry.retrying import TEMPORARY, Retry
+
+CA_VARIABLE: Final = "TRIHULL_REGISTRY_CA"  # a file of certificates to trust beside none: a registry with its own CA
+TIMEOUT_S: Final = (10.0, 60.0)  # to connect, and between two answers of the server
+REDIRECTS_MAX: Final = 5
+SHOWN_CHARACTERS: Final = 200
+Broken = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+)
+
+
+class AnsweredError(RegistryError):
+    """The registry answered, and not what was expected; `status` is HTTP's."""
+
+    def __init__(self, message: str, status: int) -> None:
+        """Keep the status."""
+        self.status = status
+        super().__init__(message)
+
+
+@dataclass
+class Connection:
+    """A repository's connections.
+
+    Attributes:
+        host: with its port.
+        repository: its name there.
+        keychain: asked when the registry wants to know who one is.
+        retry: how often to try.
+        insecure: whether to speak plain HTTP; None does so with this machine only.
+    """
+
+    host: str
+    repository: str
+    keychain: Keychain
+    retry: Retry = field(default_factory=Retry)
+    insecure: bool | None = None
+    _threads: threading.local = field(default_factory=threading.local, repr=False)
+    _used: list[Credentials | None] = field(default_factory=list, repr=False)
+
+    @property
+    def name(self) -> str:
+        """What errors call the repository."""
+        return f"{self.host}/{self.repository}"
+
+    @property
+    def plain(self) -> bool:
+        """Whether plain HTTP is spoken."""
+        if self.insecure is not None:
+            return self.insecure
+        name = urlsplit(f"//{self.host}").hostname or ""
+        try:
+            return ip_address(name).is_loopback and CA_VARIABLE not in os.environ
+        except ValueError:
+            return name == "localhost" and CA_VARIABLE not in os.environ
+
+    def request(
+        self,
+        method: str,
+        path: str | Callable[[], str],
+        doing: str,
+        *,
+        expect: tuple[int, ...],
+        consume: Callable[[requests.Response], Any] = lambda response: response,
+        body: Callable[[], bytes | BinaryIO | None] = lambda: None,
+        **options: Any,
+    ) -> Any:
+        """Make a request until it goes well, and return what `consume` made of the answer.
+
+        Args:
+            method: as `get`.
+            path: below the repository (`blobs/...`), or a whole address that the registry gave; what is called gives
+                it anew for every attempt.
+            doing: what it is for, as errors say it.
+            expect: the status codes that are right.
+            consume: reads the answer; what breaks in it is tried again too.
+            body: gives the body anew for every attempt.
+            options: of `requests`, as headers.
+
+        Raises:
+            DeniedError: 401 or 403. AnsweredError: another answer, after the retries that could help.
+            RegistryError: no answer, likewise, or one that cannot be believed.
+        """
+        begun, failures = self.retry.clock(), 0
+        while True:
+            failures += 1
+            try:
+                address = path if isinstance(path, str) else path()
+                response = self._once(method, address, body(), options)
+                if response.status_code in expect:
+                    return consume(response)
+                problem: RegistryError = self._problem(response, doing)
+                after = response.headers.get("Retry-After")
+                response.close()
+                if response.status_code not in TEMPORARY:
+                    raise problem
+            except Broken as error:
+                problem, after = RegistryError(f"{self.name}: {doing}: {_said(error)}"), None
+                self._forget()
+            wait_s = self.retry.wait_s(failures, after)
+            if failures >= self.retry.attempts or self.retry.clock() - begun + wait_s > self.retry.total_s:
+                problem.args = (f"{problem} (tried {failures} times; run it again when the registry is well)",)
+                raise problem
+            self.retry.sleep(wait_s)
+
+    @property
+    def address(self) -> str:
+        """Return the address that a registry's relative ones are relative to."""
+        return f"{'http' if self.plain else 'https'}://{self.host}/v2/{self.repository}/"
+
+    def _once(
+        self, method: str, path: str, body: bytes | BinaryIO | None, options: Mapping[str, Any]
+    ) -> requests.Response:
+        client = self._client()
+        address = urljoin(self.address, path)
+        own = urlsplit(address).netloc == self.host
+        try:
+            if own and (body is None or isinstance(body, bytes)):
+                result: requests.Response = client._base_request(method, address, data=body, **options)
+                return result
+            # A file is not sent twice, as signing in amid a request would: whoever opened the upload has signed in.
+            # And a storage service that the registry sends uploads to learns no credentials of ours.
+            signed = {**options.get("headers", {}), **(client._headers if own else {})}
+            sent: requests.Response = client._sessions[0].request(
+                method, address, data=body, timeout=TIMEOUT_S, allow_redirects=False, verify=client._tlsverify,
+                **{**options, "headers": signed},
+            )  # fmt: skip
+            return sent
+        except Broken:
+            raise
+        except requests.HTTPError as error:
+            if error.response is None:
+                raise RegistryError(f"{self.name}: {_said(error)}") from error
+            return error.response
+        except dxf_errors.DXFUnauthorizedError:
+            raise self._denied() from None
+        except (dxf_errors.DXFError, requests.RequestException, KeyError, ValueError, AssertionError) as error:
+            raise RegistryError(f"{self.name}: {type(error).__name__}: {_said(error)}") from error
+
+    def _client(self) -> Any:
+        client = getattr(self._threads, "client", None)
+        if client is None:
+            verify = os.environ.get(CA_VARIABLE) or True
+            client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=verify)
+            client.__enter__()  # a session: one connection that is kept
+            client._sessions[0].max_redirects = REDIRECTS_MAX  # type: ignore[union-attr]  # entered: it is a session
+            client._timeout = TIMEOUT_S  # type: ignore[assignment]  # requests takes a pair, which dxf's types do not say
+            self._threads.client = client
+        return client
+
+    def _forget(self) -> None:
+        """Close this thread's connection, whose state nobody knows after a failure."""
+        client = self._threads.__dict__.pop("client", None)
+        if client is not None:
+            client.__exit__(None, None, None)
+
+    def _sign_in(self, client: Any, response: requests.Response) -> None:
+        credentials = self.keychain(self.host)
+        self._used.append(credentials)
+        if credentials is None:
+            client.authenticate(actions=None, response=response)
+        else:
+            client.authenticate(credentials.username, credentials.password, response=response)
+
+    def _denied(self) -> DeniedError:
+        used = self._used[-1] if self._used else None
+        if used is None:
+            return DeniedError(
+                f"{self.name}: wants credentials, and none were found for {self.host}: run `docker login`"
+            )
+        return DeniedError(f"{self.name}: does not accept the credentials of {used.username!r} from {used.origin}")
+
+    def _problem(self, response: requests.Response, doing: str) -> RegistryError:
+        text = f"{self.name}: {doing}: the registry answered {response.status_code}{_reason(response)}"
+        if response.status_code in (401, 403):
+            return DeniedError(f"{text}; {self._denied()}")
+        return AnsweredError(text, response.status_code)
+
+
+def _reason(response: requests.Response) -> str:
+    """Return what the registry says of an error (distribution specification, "Error Codes"), made safe to print."""
+    try:
+        errors = response.json()["errors"]
+        said = ", ".join(f"{error['code']}: {error.get('message', '')}" for error in errors)
+    except (ValueError, KeyError, TypeError, AttributeError, *Broken):
+        said = response.reason or ""
+    return f" ({_printable(said)})" if said else ""
+
+
+def _said(error: BaseException) -> str:
+    return _printable(str(error) or type(error).__name__)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:SHOWN_CHARACTERS]

@@ -1,0 +1,328 @@
+"""A registry on the network: the OCI distribution API, one repository of it.
+
+A blob is asked for (HEAD), mounted from another repository where that is known to have it, else sent in one streaming
+PUT with its length: no chunks, which some registries do not take. Uploads that break begin anew; downloads that break
+go on by Range. Nothing that a registry gives is believed: sizes and digests are counted here.
+"""
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import requests
+
+from trihull_runtime.artifacts.errors import RegistryError
+from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES, DOCUMENT_BYTES, bytes_digest, document_bytes
+from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection
+from trihull_runtime.artifacts.registry.downloads import Download
+from trihull_runtime.artifacts.registry.keychain import Keychain
+from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
+from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, subject_of
+from trihull_runtime.artifacts.registry.retrying import Retry
+
+ACCEPT: Final = ", ".join(
+    (
+        INDEX_TYPE,
+        MANIFEST_TYPE,
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+WITHOUT_REFERRERS: Final = (400, 404, 405)  # what registries answer that never heard of the referrers API
+WRITERS_MAX: Final = 8  # attempts to add to a list that others add to as well
+
+
+class DistributionRegistry:
+    """One repository of a registry."""
+
+    def __init__(
+        self,
+        host: str,
+        repository: str,
+        keychain: Keychain,
+        *,
+        mounts: Sequence[str] = (),
+        retry: Retry | None = None,
+        insecure: bool | None = None,
+    ) -> None:
+        """Connect to nothing yet.
+
+        Args:
+            host: with its port.
+            repository: its name there.
+            keychain: whom to say one is.
+            mounts: other repositories of this registry that may have the same blobs.
+            retry: how often to try.
+            insecure: plain HTTP; None speaks it with this machine only.
+        """
+        self._connection = Connection(host, repository, keychain, retry or Retry(), insecure)
+        self._mounts = tuple(mounts)
+        self._listing = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return self._connection.name
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Return whether the registry says it has the blob, with this size."""
+        try:
+            response = self._connection.request(
+                "head", f"blobs/{descriptor.digest}", f"asking for {descriptor.digest}", expect=(200,)
+            )
+        except AnsweredError as error:
+            if error.status == 404:
+                return False
+            raise
+        length = response.headers.get("Content-Length", "")
+        if length != str(descriptor.size_bytes):
+            raise RegistryError(
+                f"{self.name}: {descriptor.digest} has {length or 'no'} bytes there instead of {descriptor.size_bytes};"
+                " the registry is damaged, or is not what it says"
+            )
+        return True
+
+    def read_blob(self, descriptor: Descriptor, file: BinaryIO) -> None:
+        """Write a blob to `file`; a download that breaks goes on where it was."""
+        begin = file.tell()
+        state = Download(file, begin, descriptor)
+
+        def consume(response: requests.Response) -> None:
+            with response:
+                state.take(response, self.name)
+
+        self._connection.request(
+            "get",
+            f"blobs/{descriptor.digest}",
+            f"reading {descriptor.digest}",
+            expect=(200, 206),
+            consume=consume,
+            body=state.prepare,
+            stream=True,
+            headers=state.headers,
+        )
+        if state.digest() != descriptor.digest:
+            raise RegistryError(f"{self.name}: {descriptor.digest} has other content there: {state.digest()}; refused")
+
+    @contextmanager
+    def blob_file(self, descriptor: Descriptor) -> Iterator[Path]:
+        """Give a blob as a temporary file."""
+        with tempfile.TemporaryDirectory(prefix="trihull-blob.") as folder:
+            path = Path(folder) / "blob"
+            with path.open("wb") as file:
+                self.read_blob(descriptor, file)
+            yield path
+
+    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
+        """Send a file; returns the bytes sent."""
+        if path.stat().st_size != descriptor.size_bytes:
+            raise RegistryError(
+                f"{path}: has {path.stat().st_size} bytes, not the {descriptor.size_bytes} of {descriptor.digest}"
+            )
+        if self.has_blob(descriptor):
+            return 0
+        for other in self._mounts:
+            if self._mounted(descriptor, other):
+                return 0
+        self._send(descriptor, path)
+        return descriptor.size_bytes
+
+    def read_manifest(self, reference: str) -> Manifest:
+        """Return what a digest or a tag names."""
+
+        def consume(response: requests.Response) -> Manifest:
+            with response:
+                data = b""
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    data += chunk
+                    if len(data) > DOCUMENT_BYTES:
+                        raise RegistryError(
+                            f"{self.name}: {reference} has more than {DOCUMENT_BYTES >> 20} MiB; refused"
+                        )
+                length = response.headers.get("Content-Length")
+                if length is not None and length != str(len(data)) and "Content-Encoding" not in response.headers:
+                    raise requests.ConnectionError(f"the answer ends after {len(data)} of {length} bytes")
+            return self._believed(reference, data, response)
+
+        found: Manifest = self._connection.request(
+            "get",
+            f"manifests/{reference}",
+            f"reading {reference}",
+            expect=(200,),
+            consume=consume,
+            stream=True,
+            headers={"Accept": ACCEPT},
+        )
+        return found
+
+    def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
+        """Store a manifest, found by its digest or by a tag; evidence is listed for what it refers to."""
+        if bytes_digest(manifest.data) != manifest.digest:
+            raise RegistryError(f"{self.name}: {manifest.digest} is not the digest of its bytes; nothing was written")
+        response = self._put(manifest, tag or manifest.digest)
+        document = json.loads(manifest.data)
+        subject = subject_of(document)
+        if subject is not None and "OCI-Subject" not in response.headers:
+            self._list(subject, _entry(manifest, document))
+
+    def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return what refers to a digest."""
+        index = self._referrers_index(digest)
+        result = {}
+        for entry in index:
+            kind = entry.get("artifactType")
+            found = Descriptor(
+                str(entry.get("mediaType")),
+                str(entry.get("digest")),
+                entry.get("size", -1),
+                kind if isinstance(kind, str) else None,
+            )
+            result[found.digest] = found
+        return tuple(sorted(result.values(), key=lambda found: (found.artifact_type or "", found.digest)))
+
+    def _mounted(self, descriptor: Descriptor, other: str) -> bool:
+        """Ask for a blob of another repository; a registry that does not do that opens an upload, which is left."""
+        query = urlencode({"mount": descriptor.digest, "from": other})
+        try:
+            response = self._connection.request(
+                "post", f"blobs/uploads/?{query}", f"mounting {descriptor.digest} from {other}", expect=(201, 202)
+            )
+        except RegistryError:  # no such repository, or none of ours: it is sent then
+            return False
+        return bool(response.status_code == 201)
+
+    def _send(self, descriptor: Descriptor, path: Path) -> None:
+        doing = f"sending {descriptor.digest}"
+
+        def upload() -> str:
+            response = self._connection.request("post", "blobs/uploads/", doing, expect=(202,))
+            return self._location(response, descriptor)
+
+        with path.open("rb") as file:
+
+            def content() -> BinaryIO:
+                file.seek(0)
+                return file
+
+            response = self._connection.request(
+                "put",
+                upload,
+                doing,
+                expect=(201,),
+                body=content,
+                headers={"Content-Type": "application/octet-stream"},
+            )
+        said = response.headers.get("Docker-Content-Digest")
+        if said is not None and said != descriptor.digest:
+            raise RegistryError(f"{self.name}: {descriptor.digest} was stored as {said!r:.90}; it is not to be trusted")
+
+    def _location(self, response: requests.Response, descriptor: Descriptor) -> str:
+        place = response.headers.get("Location")
+        if not place:
+            raise RegistryError(f"{self.name}: opened an upload without saying where (no Location)")
+        address = urljoin(self._connection.address, place)
+        if urlsplit(address).scheme not in (("http", "https") if self._connection.plain else ("https",)):
+            raise RegistryError(f"{self.name}: wants the upload sent to {urlsplit(address).scheme}://; refused")
+        return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode({'digest': descriptor.digest})}"
+
+    def _put(self, manifest: Manifest, reference: str) -> requests.Response:
+        response: requests.Response = self._connection.request(
+            "put",
+            f"manifests/{reference}",
+            f"writing {reference}",
+            expect=(201,),
+            body=lambda: manifest.data,
+            headers={"Content-Type": manifest.media_type},
+        )
+        said = response.headers.get("Docker-Content-Digest")
+        if said is not None and said != manifest.digest:
+            raise RegistryError(
+                f"{self.name}: {manifest.digest} was stored as {said!r:.90}; the registry is not to be trusted"
+            )
+        return response
+
+    def _believed(self, reference: str, data: bytes, response: requests.Response) -> Manifest:
+        digest = bytes_digest(data)
+        said = response.headers.get("Docker-Content-Digest")
+        wanted = reference if reference.startswith("sha256:") else said or digest
+        if digest != wanted or said not in (None, digest):
+            raise RegistryError(f"{self.name}: {reference} has content of {digest} there, said to be {said}; refused")
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise RegistryError(f"{self.name}: {reference} is not valid JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise RegistryError(f"{self.name}: {reference} is no JSON object")
+        own = document.get("mediaType")
+        told = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        return Manifest(digest, own if isinstance(own, str) else told, data)
+
+    def _referrers_index(self, digest: str) -> list[dict[str, Any]]:
+        """Return the entries of the registry's own list, else of the one under the fallback tag."""
+
+        def consume(response: requests.Response) -> Any:
+            return response.content[: DOCUMENT_BYTES + 1]
+
+        try:
+            data = self._connection.request(
+                "get", f"referrers/{digest}", f"asking what refers to {digest}", expect=(200,), consume=consume
+            )
+            return self._entries(data, f"referrers of {digest}")
+        except AnsweredError as error:
+            if error.status not in WITHOUT_REFERRERS:
+                raise
+        return self._listed(_fallback(digest))
+
+    def _listed(self, tag: str) -> list[dict[str, Any]]:
+        """Return the entries of the list under a fallback tag; none when it is not there."""
+        try:
+            return self._entries(self.read_manifest(tag).data, tag)
+        except AnsweredError as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def _entries(self, data: bytes, what: str) -> list[dict[str, Any]]:
+        try:
+            entries = json.loads(data)["manifests"]
+            valid = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            valid, entries = False, []
+        if not valid:
+            raise RegistryError(f"{self.name}: {what}: is no index")
+        return list(entries)
+
+    def _list(self, subject: str, entry: dict[str, Any]) -> None:
+        """Add to the list under the fallback tag, and look whether it is still there: others may write it too."""
+        tag = _fallback(subject)
+        with self._listing:
+            for _ in range(WRITERS_MAX):
+                known = self._listed(tag)
+                if any(other.get("digest") == entry["digest"] for other in known):
+                    return
+                entries = sorted([*known, entry], key=lambda other: str(other.get("digest")))
+                data = document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+                self._put(Manifest(bytes_digest(data), INDEX_TYPE, data), tag)
+        raise RegistryError(f"{self.name}: {tag}: others write this list at the same time; run it again")
+
+
+def _fallback(digest: str) -> str:
+    """Return the tag that lists what refers to a digest (distribution specification, "Referrers Tag Schema")."""
+    return digest.replace(":", "-")
+
+
+def _entry(manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
+    kind = document.get("artifactType") or document.get("config", {}).get("mediaType")
+    entry = {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": len(manifest.data),
+        "artifactType": kind,
+    }
+    annotations = document.get("annotations")
+    return {**entry, "annotations": annotations} if annotations else entry

@@ -1,0 +1,115 @@
+"""An OCI layout on disk as a `Registry`: the same operations as a registry on the network has."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.artifacts.registry import layout
+from trihull_runtime.artifacts.registry.blobs import (
+    CHUNK_BYTES,
+    blob_path,
+    parse_document,
+    put_bytes,
+    put_file,
+    read_document_bytes,
+    verify_blob,
+)
+from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, subject_of
+from trihull_runtime.contract.codec import DIGEST
+
+
+class LayoutRegistry:
+    """One layout; made when something is first written to it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, which need not be there yet."""
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return f"oci-layout://{self.folder}"
+
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Return whether the blob is there, intact: its digest is counted."""
+        try:
+            verify_blob(self.folder, {"digest": descriptor.digest, "size": descriptor.size_bytes})
+        except LayoutError:  # not there yet, or left half by an earlier copy
+            return False
+        return True
+
+    def read_blob(self, descriptor: Descriptor, file: BinaryIO) -> None:
+        """Write a blob's content to `file`; raises `LayoutError` when it is missing or damaged."""
+        with self.blob_file(descriptor) as path, path.open("rb") as source:
+            shutil.copyfileobj(source, file, CHUNK_BYTES)
+
+    @contextmanager
+    def blob_file(self, descriptor: Descriptor) -> Iterator[Path]:
+        """Give a blob's own file, verified; not to be written to."""
+        verify_blob(self.folder, {"digest": descriptor.digest, "size": descriptor.size_bytes})
+        yield blob_path(self.folder, descriptor.digest)
+
+    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
+        """Store a file as a blob unless it is there; returns the bytes written."""
+        if self.has_blob(descriptor):
+            return 0
+        put_file(self.folder, path, descriptor.digest)
+        return descriptor.size_bytes
+
+    def read_manifest(self, reference: str) -> Manifest:
+        """Return what a digest or a tag names.
+
+        Raises:
+            LayoutError: not there, damaged, or no manifest.
+        """
+        digest = reference if re.fullmatch(DIGEST, reference) else self._tagged(reference)
+        data = read_document_bytes(self.folder, digest)
+        document = parse_document(blob_path(self.folder, digest), data)
+        return Manifest(digest, layout.media_type_of(self.folder, digest, document), data)
+
+    def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
+        """Store a manifest and name it in `index.json`: an image, an index, or evidence of one."""
+        put_bytes(self.folder, manifest.digest, manifest.data)
+        if part:
+            return
+        document = json.loads(manifest.data)
+        descriptor: dict[str, Any] = {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": len(manifest.data),
+        }
+        if subject_of(document) is not None and "artifactType" in document:
+            descriptor["artifactType"] = document["artifactType"]
+        if tag is not None:
+            descriptor["annotations"] = {layout.TAG: tag}
+        layout.publish(self.folder, descriptor)
+
+    def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return the evidence that names `digest` as its subject, in one order."""
+        result = []
+        for entry in layout.entries(self.folder):
+            if entry.get("mediaType") == layout.MANIFEST_TYPE:
+                document = parse_document(
+                    blob_path(self.folder, entry["digest"]), read_document_bytes(self.folder, entry["digest"])
+                )
+                if subject_of(document) == digest:
+                    result.append(_evidence(entry, document))
+        return tuple(sorted(result, key=lambda found: (found.artifact_type or "", found.digest)))
+
+    def _tagged(self, tag: str) -> str:
+        found = [
+            entry for entry in layout.entries(self.folder) if (entry.get("annotations") or {}).get(layout.TAG) == tag
+        ]
+        if len(found) != 1:
+            raise LayoutError(f"{self.folder}: {len(found)} images have the tag {tag!r}; name one by its digest")
+        return str(found[0]["digest"])
+
+
+def _evidence(entry: dict[str, Any], document: dict[str, Any]) -> Descriptor:
+    kind = document.get("artifactType")
+    return Descriptor(entry["mediaType"], entry["digest"], entry["size"], kind if isinstance(kind, str) else None)

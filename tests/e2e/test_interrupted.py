@@ -1,0 +1,148 @@
+"""A build that is killed, or whose disk is full, leaves the release that was there; the next one goes through."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trihull_packaging import builder
+from trihull_packaging.builder import Options
+from trihull_packaging.progress import Progress
+from trihull_runtime.artifacts.registry.layout import platform_image
+from trihull_runtime.contract import Release
+
+DIGITS = Path(__file__).parents[2] / "stacks" / "models" / "digits"
+TRIHULL = (sys.executable, "-c", "from trihull_runtime.cli import main; main()")
+STEPS = ("lock", "train", "convert", "parity", "evaluate", "layers", "index", "release")
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("interrupted")
+    shutil.copytree(DIGITS, folder / "digits", ignore=shutil.ignore_patterns("model.lock"))
+    return folder / "digits"
+
+
+@pytest.fixture(scope="module")
+def cache(model: Path) -> Path:
+    return model.parent / "cache"
+
+
+@pytest.fixture(autouse=True)
+def environment(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIHULL_CACHE", str(cache))
+
+
+@pytest.fixture(scope="module")
+def whole(model: Path, cache: Path) -> Iterator[Release]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIHULL_CACHE", str(cache))
+        yield builder.package_model(model, model.parent / "whole", Options(), Progress())
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def assert_whole(folder: Path, wanted: Release) -> None:
+    found = Release.read(folder / "release.json")
+    assert found == wanted
+    for platform in found.image.platforms:  # verifies every blob
+        platform_image(folder / found.image.layout, found.image.index_digest, platform)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_build_killed_in_any_step_leaves_what_was_there(
+    step: str, model: Path, cache: Path, whole: Release, tmp_path: Path
+) -> None:
+    target, folder = tmp_path / "out", tmp_path / "digits"
+    shutil.copytree(model, folder)
+    if step == "lock":  # it is made by the build itself, then
+        (folder / "model.lock").unlink()
+    if step == "layers":
+        shutil.rmtree(cache / "packaging" / "layers")
+    shutil.copytree(model.parent / "whole", target)
+    before = snapshot(target)
+    process = subprocess.Popen(
+        [*TRIHULL, "package", str(folder), "--output", str(target)],
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if line.startswith(f"{step}: "):
+                break
+        else:
+            pytest.fail(f"the step {step} was never announced")
+        time.sleep(0 if step in ("index", "release") else 0.3)  # into the midst of it
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    if step not in ("index", "release"):
+        assert snapshot(target) == before
+    assert_whole(target, whole)  # the new one is equal to the old one, so both are what may be there
+    assert builder.package_model(model, target, Options(), Progress()) == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "digits"}
+
+
+def test_a_full_disk_is_one_clear_message_and_leaves_what_was_there(
+    model: Path, whole: Release, tmp_path: Path
+) -> None:
+    assert whole.image.platforms
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # A small disk of its own, in a namespace of its own: no root is needed, and it is gone with the process.
+    script = f"""
+        set -e
+        mount -t tmpfs -o size=60m trihull-test {disk}
+        mkdir {disk}/out
+        cp {model.parent / "whole"}/*.json {disk}/out
+        before=$(find {disk} -type f | sort | xargs sha256sum)
+        code=0
+        "$@" package {model} --output {disk}/out || code=$?
+        after=$(find {disk} -type f | sort | xargs sha256sum)
+        test "$before" = "$after" || exit 99
+        exit $code
+    """
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TRIHULL],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert result.returncode == 69, result.stderr
+    assert "No space left on device; nothing was released" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_full_cache_is_one_clear_message_and_the_next_build_goes_through(
+    model: Path, whole: Release, tmp_path: Path
+) -> None:
+    disk, target = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    script = f"""
+        set -e
+        mount -t tmpfs -o size=100m trihull-test {disk}
+        code=0
+        TRIHULL_CACHE={disk} "$@" package {model} --output {target} || code=$?
+        exit $code
+    """
+    result = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TRIHULL],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert result.returncode == 69, result.stderr
+    assert "o space left on device" in result.stderr
+    assert not target.exists()
+    assert builder.package_model(model, target, Options(), Progress()) == whole

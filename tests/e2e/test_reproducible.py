@@ -1,0 +1,94 @@
+"""One lock, one image: whatever the folder, the user, the umask, the clock and the rest of the machine's mood are."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.toolchain import debian
+from trihull_packaging import builder, spec
+from trihull_packaging.progress import Progress
+
+DIGITS = Path(__file__).parents[2] / "stacks" / "models" / "digits"
+TRIHULL = (sys.executable, "-c", "from trihull_runtime.cli import main; main()")
+BUILDS = 20
+COLD = 2  # of them begin without any layer, base or environment
+pytestmark = pytest.mark.timeout(900)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What differs between two builds."""
+
+    name: str
+    environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    umask: int = 0o022
+    folder: str = "model"
+    cold: bool = False
+
+
+def circumstances(faketime: Path) -> list[Circumstances]:
+    """Twenty of them: every setting in several values, mixed by chance with a fixed seed."""
+    zones, languages = ("UTC", "Asia/Kathmandu", "America/St_Johns"), ("C", "C.UTF-8", "tr_TR.UTF-8", "de_DE@euro")
+    masks, folders = (0o022, 0o077, 0o002), ("model", "a folder with spaces", "ümläut/tief/drin")
+    clocks = ("", "2026-11-25 03:00:00", "2019-02-28 23:59:58", "2038-01-20 00:00:00")
+    users = ((), ("unshare", "--user", "--map-user=1234", "--map-group=4321"), ("unshare", "--user", "--map-root-user"))
+    cores = ((), ("taskset", "--cpu-list", "0"))
+    choose = random.Random(7)
+    result = []
+    for number in range(BUILDS):
+        language = choose.choice(languages)
+        environment = {
+            "TZ": choose.choice(zones), "LANG": language, "LC_ALL": language, "PYTHONHASHSEED": str(number),
+        }  # fmt: skip
+        cold, clock = number >= BUILDS - COLD, choose.choice(clocks)
+        if clock and not cold:  # a package archive and an index are not believed by a wrong clock, and rightly so
+            environment |= {"LD_PRELOAD": str(faketime), "FAKETIME": f"@{clock}", "UV_OFFLINE": "1"}
+        command = (*choose.choice(users), *choose.choice(cores))
+        folder = choose.choice(folders)
+        result.append(Circumstances(f"build {number}", environment, command, choose.choice(masks), folder, cold))
+    return result
+
+
+@pytest.fixture(scope="module")
+def faketime() -> Path:
+    (library,) = debian.unpacked("libfaketime").rglob("libfaketime.so.1")
+    return library
+
+
+def test_twenty_builds_from_one_lock_give_one_image(
+    tmp_path: Path, faketime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, cache = tmp_path / "locked", tmp_path / "cache"
+    shutil.copytree(DIGITS, model, ignore=shutil.ignore_patterns("model.lock"))
+    monkeypatch.setenv("TRIHULL_CACHE", str(cache))
+    first = builder.package_model(model, tmp_path / "first", builder.Options(), Progress())
+    assert spec.load(model).image.platforms == list(first.image.platforms)
+
+    def build(case: Circumstances) -> str:
+        folder = tmp_path / case.name / case.folder
+        shutil.copytree(model, folder)
+        output = tmp_path / case.name / "release"
+        own = tmp_path / case.name / "cache" if case.cold else cache
+        process = subprocess.run(
+            [*case.command, *TRIHULL, "package", str(folder), "--output", str(output), "--locked", "--json"],
+            env={**os.environ, **case.environment, "TRIHULL_CACHE": str(own)},
+            umask=case.umask, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert process.returncode == 0, f"{case}: {process.stderr}"
+        release = json.loads(process.stdout)["release"]
+        return f"{release['image']['index_digest']} {release['release_digest']}"
+
+    cases = circumstances(faketime)
+    assert len(cases) == BUILDS
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(zip((case.name for case in cases), pool.map(build, cases), strict=True))
+    assert set(found.values()) == {f"{first.image.index_digest} {first.release_digest}"}, found
