@@ -125,10 +125,11 @@ def _fit_for_a_terminal() -> Iterator[None]:
     from trihull_packaging.inspecting.printing import printable_lines
     from trihull_runtime.artifacts.errors import LayoutError, RegistryError
     from trihull_runtime.contract.errors import ContractError
+    from trihull_runtime.errors import UsageError
 
     try:
         yield
-    except (LayoutError, RegistryError) as error:
+    except (LayoutError, RegistryError, UsageError) as error:
         raise type(error)(printable_lines(str(error))) from error
     except ContractError as error:
         raise LayoutError(printable_lines(str(error))) from error

@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, Self, cast
 from zlib_ng import gzip_ng, zlib_ng
 
 from trihull_packaging.inspecting.facts import LayerState
-from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.artifacts.errors import LayoutError, RegistryError
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry
 
 CHUNK_BYTES: Final = 1 << 20
@@ -111,6 +111,10 @@ def read_layer(
             registry.read_blob(layer, cast(BinaryIO, _Told(file, advance)))
             file.seek(0)
             contents = contents_of(file, hashed=hashed)
+        except RegistryError:
+            if registry.has_blob(layer):
+                raise
+            return Reading(LayerState.DAMAGED, None, "is missing there")
         except LayoutError as error:
             return Reading(LayerState.DAMAGED, None, str(error))
         except DAMAGE as error:

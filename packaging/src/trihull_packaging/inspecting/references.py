@@ -9,16 +9,17 @@ from trihull_packaging.inspecting import documents
 from trihull_packaging.inspecting.configurations import platform_name
 from trihull_packaging.inspecting.printing import printable
 from trihull_runtime.artifacts.errors import LayoutError
-from trihull_runtime.artifacts.registry.opening import LayoutRegistry, open_registry
-from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry
+from trihull_runtime.artifacts.registry.layout import TAG
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
+from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry, subject_of
+from trihull_runtime.artifacts.registry.references import SCHEME, open_registry
 from trihull_runtime.contract.codec import DIGEST
 from trihull_runtime.contract.release import Release
+from trihull_runtime.errors import UsageError
 
 RELEASE_FILE: Final = "release.json"
 ROUTER_FILE: Final = "router.json"
 INDEX_FILE: Final = "index.json"
-LAYOUT_SCHEME: Final = "oci-layout://"
-TAG: Final = "org.opencontainers.image.ref.name"
 FALLBACK_TAG: Final = r"sha256-[0-9a-f]{64}(\..*)?"  # the distribution specification's, and cosign's .sig
 LISTED_MAX: Final = 20
 
@@ -37,22 +38,25 @@ def open_source(text: str) -> Source:
     """Open what a person gave: a path where there is one, else a reference.
 
     Raises:
-        LayoutError: neither; or a layout that holds several images, none of which was chosen.
+        UsageError: neither, or a repository without a tag or a digest.
+        LayoutError: no layout; or one that holds several images, none of which was chosen.
         ContractError: a `release.json` that is not one.
-        RegistryError: no reference that a registry could know.
     """
-    path = Path(text)
-    if not text.startswith(LAYOUT_SCHEME) and path.exists():
+    if text.startswith(SCHEME):
+        opened = open_registry(text)
+        if opened.reference is None:
+            return _from_layout(Path(text.removeprefix(SCHEME)).expanduser())
+        return Source(opened.registry, opened.reference, None, on_disk=True)
+    path = Path(text).expanduser()
+    if path.exists():
         return _from_path(path)
-    if not text.startswith(LAYOUT_SCHEME) and (text.startswith((".", "/", "~")) or text.endswith(".json")):
-        raise LayoutError(f"{printable(text)}: there is no such file or folder")
-    opened_on_disk = text.startswith(LAYOUT_SCHEME)
-    if opened_on_disk and "@" not in text and Path(text.removeprefix(LAYOUT_SCHEME)).is_dir():
-        return _from_layout(Path(text.removeprefix(LAYOUT_SCHEME)))
-    opened = open_registry(text)
-    if not opened.reference:
-        raise LayoutError(f"{printable(text)}: name an image of it: {printable(text)}:TAG or @sha256:DIGEST")
-    return Source(opened.registry, opened.reference, None, opened_on_disk)
+    try:
+        opened = open_registry(text)
+    except UsageError as error:
+        raise UsageError(f"{error}; nor is there such a file or folder") from error
+    if opened.reference is None:
+        raise UsageError(f"{text}: which image of it? Name one: {text}:TAG or {text}@sha256:...")
+    return Source(opened.registry, opened.reference, None, on_disk=False)
 
 
 def _from_path(path: Path) -> Source:
@@ -107,7 +111,7 @@ def _from_layout(layout: Path) -> Source:
     if not images:
         raise LayoutError(f"{layout}: holds no image")
     shown = list(images.items())[:LISTED_MAX]
-    listed = "".join(f"\n  {LAYOUT_SCHEME}{layout}@{digest}  {told}".rstrip() for digest, told in shown)
+    listed = "".join(f"\n  {SCHEME}{layout}@{digest}  {told}".rstrip() for digest, told in shown)
     more = f"\n  and {len(images) - LISTED_MAX} more" if len(images) > LISTED_MAX else ""
     raise LayoutError(f"{layout}: holds {len(images)} images; choose one:{listed}{more}")
 
@@ -119,4 +123,4 @@ def _is_evidence(registry: Registry, entry: Descriptor, tag: str) -> bool:
     if entry.artifact_type or entry.media_type not in documents.MANIFEST_TYPES:
         return bool(entry.artifact_type)
     manifest = documents.parse(f"{registry.name}: {entry.digest}", registry.read_manifest(entry.digest).data)
-    return bool(manifest.get("subject") or manifest.get("artifactType"))
+    return subject_of(manifest) is not None or bool(manifest.get("artifactType"))

@@ -5,11 +5,12 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.unit.runtime.artifacts.images import file, tar_bytes
+from tests.unit.runtime.artifacts.images import file, put_bytes, tar_bytes
 from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.registry.blobs import document_bytes
 from trihull_runtime.artifacts.registry.layout import CONFIG_TYPE, INDEX_TYPE, LAYER_TYPE, MANIFEST_TYPE
@@ -56,6 +57,9 @@ class Memory:
             raise LayoutError(f"{self.name}: {descriptor.digest} is missing")
         file.write(self.blobs[descriptor.digest])
 
+    def blob_file(self, descriptor: Descriptor) -> AbstractContextManager[Path]:
+        raise AssertionError("inspecting reads blobs as they come")
+
     def write_blob(self, descriptor: Descriptor, path: Path) -> int:
         raise AssertionError("inspecting writes nothing")
 
@@ -65,11 +69,30 @@ class Memory:
             raise LayoutError(f"{self.name}: {reference} is missing")
         return Manifest(digest, self.types.get(digest, ""), self.blobs[digest])
 
-    def write_manifest(self, manifest: Manifest, tag: str | None = None) -> None:
+    def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
         raise AssertionError("inspecting writes nothing")
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         return tuple(self.evidence.get(digest, ()))
+
+
+def laid_out(registry: Memory, layout: Path, *named: str, tags: Mapping[str, str] | None = None) -> Path:
+    """Write all of a registry into an OCI layout whose index names `named`; `tags` are digest -> tag."""
+    for data in registry.blobs.values():
+        put_bytes(layout, data)
+    entries = []
+    for digest in named:
+        entry: dict[str, Any] = {
+            "mediaType": registry.types[digest],
+            "digest": digest,
+            "size": len(registry.blobs[digest]),
+        }
+        if tags and digest in tags:
+            entry["annotations"] = {"org.opencontainers.image.ref.name": tags[digest]}
+        entries.append(entry)
+    (layout / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}', encoding="utf-8")
+    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": entries}), encoding="utf-8")
+    return layout
 
 
 def model_files(version: str = "1.0.0", *, outputs: int = 3) -> dict[str, bytes]:
