@@ -129,7 +129,9 @@ def _fit_for_a_terminal() -> Iterator[None]:
 
     try:
         yield
-    except (LayoutError, RegistryError, UsageError) as error:
-        raise type(error)(printable_lines(str(error))) from error
-    except ContractError as error:
+    except RegistryError as error:
+        raise RegistryError(printable_lines(str(error))) from error
+    except UsageError as error:
+        raise UsageError(printable_lines(str(error))) from error
+    except (LayoutError, ContractError) as error:
         raise LayoutError(printable_lines(str(error))) from error

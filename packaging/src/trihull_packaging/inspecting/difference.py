@@ -118,10 +118,10 @@ class Difference:
         platforms_added: only in the second.
         platforms_removed: only in the first.
         platforms: in both.
-        model: name, version, format, classes, release digest.
-        signature: what the model takes and gives, a tensor at a time.
-        metrics: of the evaluations.
-        gates: thresholds and whether they were met.
+        model: name, version, format, classes, release digest; what is known of one alone is left out.
+        signature: what the model takes and gives, a tensor at a time, where it is known of both.
+        metrics: of the evaluations; None when one of the two is not known.
+        gates: thresholds and whether they were met; None likewise.
         attestations: predicate types, signed or not, that only one has.
         bytes_to_send: of blobs and documents that a registry which has the first still needs for the second.
         evidence_bytes: of the second's evidence, which comes on top unless it is there too.
@@ -135,8 +135,8 @@ class Difference:
     platforms: tuple[PlatformDifference, ...]
     model: tuple[Change, ...]
     signature: tuple[Change, ...]
-    metrics: tuple[NumberChange, ...]
-    gates: tuple[Change, ...]
+    metrics: tuple[NumberChange, ...] | None
+    gates: tuple[Change, ...] | None
     attestations: tuple[Change, ...]
     bytes_to_send: int
     evidence_bytes: int
@@ -146,6 +146,7 @@ def difference(one: ImageFacts, other: ImageFacts) -> Difference:
     """Return what is another in `other` than in `one`."""
     before, after = ({platform.platform: platform for platform in image.platforms} for image in (one, other))
     known = {found.digest for found in one.attestations}
+    evaluated = one.evaluation is not None and other.evaluation is not None
     return Difference(
         one=one.digest,
         other=other.digest,
@@ -153,10 +154,10 @@ def difference(one: ImageFacts, other: ImageFacts) -> Difference:
         platforms_added=tuple(sorted(after.keys() - before.keys())),
         platforms_removed=tuple(sorted(before.keys() - after.keys())),
         platforms=tuple(_platform(before[name], after[name]) for name in sorted(before.keys() & after.keys())),
-        model=changes(_model_texts(one.model), _model_texts(other.model)),
-        signature=changes(*(tensors(found.model.signature if found.model else None) for found in (one, other))),
-        metrics=_metrics(one.evaluation, other.evaluation),
-        gates=changes(_gate_texts(one.evaluation), _gate_texts(other.evaluation)),
+        model=_model(one.model, other.model),
+        signature=_signature(one.model, other.model),
+        metrics=_metrics(one.evaluation, other.evaluation) if evaluated else None,
+        gates=changes(_gate_texts(one.evaluation), _gate_texts(other.evaluation)) if evaluated else None,
         attestations=changes(_evidence_texts(one), _evidence_texts(other)),
         bytes_to_send=sum(size for digest, size in other.blobs.items() if digest not in one.blobs),
         evidence_bytes=sum(found.size_bytes for found in other.attestations if found.digest not in known),
@@ -253,6 +254,20 @@ def changes(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[Change, .
     """Return the keys whose texts are not equal, by name."""
     found = (Change(key, one.get(key, ""), other.get(key, "")) for key in sorted(one.keys() | other.keys()))
     return tuple(change for change in found if change.one != change.other)
+
+
+def _model(one: ModelFacts | None, other: ModelFacts | None) -> tuple[Change, ...]:
+    """Return what is another of the models; a text that only one side knows is no change, a model that it has is."""
+    found = changes(_model_texts(one), _model_texts(other))
+    if one is None or other is None:
+        return found
+    return tuple(change for change in found if change.one and change.other)
+
+
+def _signature(one: ModelFacts | None, other: ModelFacts | None) -> tuple[Change, ...]:
+    if one is None or other is None or one.signature is None or other.signature is None:
+        return ()
+    return changes(tensors(one.signature), tensors(other.signature))
 
 
 def _model_texts(model: ModelFacts | None) -> dict[str, str]:

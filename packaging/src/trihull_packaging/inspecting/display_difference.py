@@ -68,7 +68,9 @@ def _parts(found: Difference) -> Iterable[RenderableType]:
     for title, changes in (("model", found.model), ("signature", found.signature)):
         if changes:
             yield section(title, changed_texts(changes))
-    if found.metrics:
+    if found.metrics is None:
+        yield section("metrics", Text("not compared: the evaluation of one is not known"))
+    elif found.metrics:
         yield section("metrics", _metrics(found.metrics))
     if found.gates:
         yield section("gates", changed_texts(found.gates))

@@ -13,12 +13,13 @@ from tests.unit.packaging.inspecting import images
 from tests.unit.packaging.inspecting.images import Memory
 from trihull_packaging.inspecting import references
 from trihull_packaging.inspecting.command import command
-from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.artifacts.errors import DeniedError, LayoutError
+from trihull_runtime.artifacts.registry.connection import AnsweredError
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest
 from trihull_runtime.contract.manifest import DataType, Signature, Tensor, release_digest
 from trihull_runtime.contract.release import Evaluation, Gate, Image, Release, ReleasedModel, Verdict
-from trihull_runtime.errors import UsageError
+from trihull_runtime.errors import TrihullError, UsageError
 
 
 def run(*arguments: object) -> Result:
@@ -196,6 +197,30 @@ def test_the_command_without_a_terminal_is_plain_and_says_errors_in_one_line(tmp
     bad = subprocess.run([*trihull, folder, "--platform", "linux/s390x"], capture_output=True, check=False)
     assert bad.returncode == 65
     assert len(bad.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "exit_code"),
+    [
+        (AnsweredError("registry.test/x: \x1b[2J answered 404", 404), 69),
+        (DeniedError("registry.test/x: \x1b[2J"), 69),
+        (LayoutError("registry.test/x: \x1b[2J"), 65),
+        (UsageError("\x1b[2J"), 64),
+    ],
+)
+def test_errors_keep_their_exit_codes_and_lose_their_control_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: TrihullError, exit_code: int
+) -> None:
+    def read_manifest(registry: LayoutRegistry, reference: str) -> Manifest:
+        raise raised
+
+    folder, digest = layout(tmp_path)
+    monkeypatch.setattr(LayoutRegistry, "read_manifest", read_manifest)
+    result = run(f"oci-layout://{folder}@{digest}")
+    assert isinstance(result.exception, TrihullError)
+    assert result.exception.exit_code == exit_code
+    assert "\\x1b[2J" in str(result.exception)
+    assert "\x1b" not in str(result.exception)
 
 
 def test_evidence_written_by_a_registry_is_found_by_inspect(tmp_path: Path) -> None:

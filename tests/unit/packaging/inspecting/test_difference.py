@@ -96,11 +96,21 @@ def test_metrics_and_gates_are_compared() -> None:
     failed = replace(gate, value=0.85, passed=False)
     other = replace(image, evaluation=Evaluation({"accuracy": 0.85, "f1": 0.9}, (failed,), Verdict.FAILED))
     found = difference(one, other)
-    assert [(change.key, change.one, change.other) for change in found.metrics] == [("accuracy", 0.95, 0.85)]
-    assert [(change.key, change.one, change.other) for change in found.gates] == [
+    assert [(change.key, change.one, change.other) for change in found.metrics or ()] == [("accuracy", 0.95, 0.85)]
+    assert [(change.key, change.one, change.other) for change in found.gates or ()] == [
         ("accuracy", "at least 0.9: passed", "at least 0.9: failed"),
         ("verdict", "passed", "failed"),
     ]
+
+
+def test_what_is_known_of_one_image_alone_is_no_change() -> None:
+    _, image = gathered(images.parts())
+    assert image.model is not None
+    evaluated = replace(image, evaluation=Evaluation({"accuracy": 0.95}, (), Verdict.PASSED))
+    vague = replace(image, model=replace(image.model, format="", framework="", classes=(), signature=None))
+    found = difference(evaluated, vague)
+    assert (found.metrics, found.gates, found.model, found.signature) == (None, None, (), ())
+    assert {change.key for change in difference(replace(image, model=None), image).model} >= {"name", "version"}
 
 
 def test_a_changed_signature_is_named_a_tensor_at_a_time() -> None:
