@@ -17,7 +17,6 @@ from trihull_infra.deploy.stacks import Action, Project, Result, Task
 from trihull_infra.errors import SpecError
 from trihull_runtime.contract import ContractError, EnvironmentReleases, ServingOutputs, SiteOutputs
 from trihull_runtime.contract.codec import Document
-from trihull_runtime.errors import TrihullError
 
 D = TypeVar("D", bound=Document)
 
@@ -126,6 +125,11 @@ class Flow:
             self.context.documents.write_routers(self.report.routers)
         return self._done()
 
+    def sites(self) -> dict[Cloud, SiteOutputs]:
+        """Return what the sites' stacks gave last time; those that are not there are left out."""
+        with self.stop.listening(self.display):
+            return self._known(Project.SITE, SiteOutputs)
+
     def _releases(self, images: bool = True) -> EnvironmentReleases:
         """Read the releases document and refuse one that cannot be brought up."""
         documents = self.context.documents
@@ -200,18 +204,14 @@ class Flow:
             write_if_changed(self.report.fleet, self.context.documents.fleet)
 
     def _publish(self, releases: EnvironmentReleases, sites: Mapping[Cloud, SiteOutputs]) -> None:
-        for cloud, site in sites.items():
-            if self.stop.signal is not None:
-                return
-            timer = readiness.Timer()
-            try:
-                publishing.publish(site, list(publishing.images(releases, cloud, self.context.documents.folder)))
-            except (TrihullError, OSError) as error:
-                self._note(cloud, "publish", str(error), timer.seconds)
-                self.display.note(f"[{cloud} publish] FAILED: {error}")
-            else:
-                self._note(cloud, "publish", seconds=timer.seconds)
-                self.display.note(f"[{cloud} publish] images are in {site.registry}, {timer.seconds:.1f} s")
+        wanted = {cloud: list(publishing.images(releases, cloud, self.context.documents.folder)) for cloud in sites}
+        registries = {cloud: site.registry for cloud, site in sites.items()}
+        going_on: Callable[[], bool] = lambda: self.stop.signal is None  # noqa: E731 - a name for the argument
+        for cloud, outcome in publishing.publish(wanted, registries, self.display.note, going_on).items():
+            self._note(cloud, "publish", outcome.problem, outcome.seconds)
+            sent = f"images are in {outcome.registry}, {outcome.copied.sent_bytes / 1e6:.1f} MB sent"
+            state = f"FAILED: {outcome.problem}" if outcome.problem else f"{sent}, {outcome.seconds:.1f} s"
+            self.display.note(f"[{cloud} publish] {state}")
 
     def _endpoints(self) -> bool:
         fleet = self.report.fleet or self.context.documents.read_fleet()

@@ -1,28 +1,17 @@
 """Copies images to the sites' registries: content-addressed, so what is there already costs nothing."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
 
 from trihull_infra.cloud import Cloud
 from trihull_infra.errors import DeployError
-from trihull_runtime.artifacts.registry import layout
-from trihull_runtime.contract import EnvironmentReleases, Release, SiteOutputs
-
-LAYOUT_SCHEME: Final = "oci-layout://"
-
-
-@dataclass(frozen=True)
-class SourceImage:
-    """An image to publish: what it is called in messages, its OCI layout and its index digest."""
-
-    what: str
-    layout: Path
-    digest: str
+from trihull_runtime.artifacts.publishing import run
+from trihull_runtime.artifacts.publishing.run import Outcome, Source
+from trihull_runtime.contract import EnvironmentReleases, Release
 
 
-def images(releases: EnvironmentReleases, cloud: Cloud, folder: Path) -> Iterator[SourceImage]:
+def images(releases: EnvironmentReleases, cloud: Cloud, folder: Path) -> Iterator[Source]:
     """Give the images that a site needs.
 
     Args:
@@ -45,25 +34,29 @@ def images(releases: EnvironmentReleases, cloud: Cloud, folder: Path) -> Iterato
                 f"{path} holds release {release.release_digest[:19]}, but {chosen.release_digest[:19]} was released "
                 f"for {model} on {cloud}: package it again or run `trihull release {releases.environment}` with it"
             )
-        yield SourceImage(model, path.parent / release.image.layout, chosen.index_digest)
+        yield Source(model, path.parent / release.image.layout, chosen.index_digest)
     if releases.router is not None:
-        yield SourceImage("router", folder / releases.router.layout, releases.router.index_digest)
+        yield Source("router", folder / releases.router.layout, releases.router.index_digest)
 
 
-def publish(site: SiteOutputs, wanted: list[SourceImage]) -> None:
-    """Copy images to a site's registry.
+def publish(
+    wanted: Mapping[Cloud, Sequence[Source]],
+    registries: Mapping[Cloud, str],
+    note: Callable[[str], None],
+    going_on: Callable[[], bool],
+) -> dict[Cloud, Outcome]:
+    """Copy images to the sites' registries, side by side; a site that fails does not stop the others.
 
-    Raises:
-        DeployError: the registry is one that trihull cannot push to yet; the message says what to do instead.
-        TrihullError: an image is not whole.
+    Args:
+        wanted: site -> the images that it needs.
+        registries: site -> its registry, as SiteOutputs has it.
+        note: told of every large blob, a line each.
+        going_on: asked before every image.
     """
-    if not site.registry.startswith(LAYOUT_SCHEME):
-        commands = "; ".join(
-            f"skopeo copy --all oci:{image.layout} docker://{site.registry}@{image.digest}" for image in wanted
-        )
-        raise DeployError(
-            f"{site.registry} is a registry on the network, which trihull does not push to yet: push the images "
-            f"yourself ({commands}) and run again with --no-publish"
-        )
-    for image in wanted:
-        layout.copy(image.layout, Path(site.registry.removeprefix(LAYOUT_SCHEME)), image.digest)
+
+    def one(cloud: Cloud) -> Outcome:
+        (outcome,) = run.to_all(wanted[cloud], {cloud.value: registries[cloud]}, note, going_on)
+        return outcome
+
+    with ThreadPoolExecutor(max(1, len(registries))) as pool:
+        return dict(zip(registries, pool.map(one, registries), strict=True))

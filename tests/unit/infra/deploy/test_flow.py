@@ -15,6 +15,10 @@ import pytest
 from tests.unit.infra.deploy.conftest import CERTIFICATE, Project
 from trihull_infra.cloud import Cloud
 from trihull_infra.errors import SpecError
+from trihull_runtime.artifacts.errors import RegistryError
+from trihull_runtime.artifacts.registry.distribution import DistributionRegistry
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
+from trihull_runtime.artifacts.registry.transfer import Copied
 from trihull_runtime.contract import EnvironmentReleases, Fleet
 from trihull_runtime.errors import TrihullError
 
@@ -152,21 +156,29 @@ def test_what_cannot_be_brought_up_is_refused_before_anything_is_changed(project
 def test_images_are_published_to_the_site_before_serving(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     copied: list[tuple[str, str, str]] = []
 
-    def copy(source: Path, target: Path, digest: str) -> None:
+    def copy(source: LayoutRegistry, target: LayoutRegistry, digest: str, **_: object) -> Copied:
         assert "aws serving" not in project.display.results
-        copied.append((source.resolve().parent.name, target.name, digest))
+        copied.append((source.folder.resolve().parent.name, target.folder.name, digest))
+        return Copied(0, 0, 0)
 
-    monkeypatch.setattr("trihull_infra.deploy.publishing.layout.copy", copy)
+    monkeypatch.setattr("trihull_runtime.artifacts.registry.transfer.copy", copy)
     assert project.flow(clouds=ONE).up(publish=True).failed == []
     assert copied == [("release-a", "aws", A), ("release-a", "aws", A)]
 
 
-def test_a_registry_on_the_network_fails_with_what_to_do(project: Project) -> None:
+def test_a_registry_that_fails_fails_its_site_with_what_it_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outputs = project.stacks / "site" / "outputs.json"
     outputs.write_text(json.dumps({**json.loads(outputs.read_text()), "registry": "registry.example.com/images"}))
+
+    def copy(source: LayoutRegistry, target: DistributionRegistry, digest: str, **_: object) -> Copied:
+        raise RegistryError(f"{target.name}: it is full")
+
+    monkeypatch.setattr("trihull_runtime.artifacts.registry.transfer.copy", copy)
     report = project.flow(clouds=ONE).up(publish=True)
     assert [(step.cloud, step.project) for step in report.failed] == [("aws", "publish")]
-    assert "--no-publish" in report.failed[0].result.problem
+    assert report.failed[0].result.problem == "registry.example.com/images: it is full"
     assert steps(project) == {"aws site": True}
 
 

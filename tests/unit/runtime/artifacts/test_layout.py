@@ -8,7 +8,9 @@ import pytest
 from tests.unit.runtime.artifacts.images import file, make_image
 from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.registry import layout as registry
+from trihull_runtime.artifacts.registry import transfer
 from trihull_runtime.artifacts.registry.blobs import blob_path, put_document, put_file, read_document
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 
 PLATFORM = "linux/amd64"
 
@@ -21,6 +23,10 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "target"
+
+
+def copy(source: Path, target: Path, digest: str) -> None:
+    transfer.copy(LayoutRegistry(source), LayoutRegistry(target), digest)
 
 
 def published(layout: Path) -> list[str]:
@@ -37,7 +43,7 @@ def layer_of(layout: Path, digest: str) -> Path:
 
 def test_a_copied_image_is_byte_identical_and_published(source: Path, target: Path) -> None:
     digest = make_image(source, [file("a")], [file("b")])
-    registry.copy(source, target, digest)
+    copy(source, target, digest)
     assert published(target) == [digest]
     assert blob_names(target) == blob_names(source)
     assert (target / "oci-layout").read_bytes() == b'{"imageLayoutVersion":"1.0.0"}'
@@ -49,25 +55,25 @@ def test_a_copied_image_is_byte_identical_and_published(source: Path, target: Pa
 
 def test_copying_again_changes_nothing(source: Path, target: Path) -> None:
     digest = make_image(source, [file("a")])
-    registry.copy(source, target, digest)
+    copy(source, target, digest)
     before = {path: path.stat().st_ino for path in (target / "blobs" / "sha256").iterdir()}
-    registry.copy(source, target, digest)
+    copy(source, target, digest)
     assert {path: path.stat().st_ino for path in (target / "blobs" / "sha256").iterdir()} == before
     assert published(target) == [digest]
 
 
 def test_several_images_share_a_layout_and_a_copy_takes_only_what_was_asked(source: Path, target: Path) -> None:
     first, second = make_image(source, [file("a")]), make_image(source, [file("b", b"other")])
-    registry.copy(source, target, second)
+    copy(source, target, second)
     assert published(target) == [second]
-    registry.copy(source, target, first)
+    copy(source, target, first)
     assert published(target) == sorted([first, second])
 
 
 def test_an_image_inside_an_index_can_be_copied_by_its_own_digest(source: Path, target: Path) -> None:
     index = make_image(source, [file("a")])
     manifest = registry.platform_image(source, index, PLATFORM).digest
-    registry.copy(source, target, manifest)
+    copy(source, target, manifest)
     assert registry.platform_image(target, manifest, PLATFORM).digest == manifest
 
 
@@ -78,7 +84,7 @@ def test_a_damaged_source_blob_is_refused_and_nothing_is_published(source: Path,
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(LayoutError, match=r"does not have the digest"):
-        registry.copy(source, target, digest)
+        copy(source, target, digest)
     assert not (target / "index.json").exists()
     assert path.name not in blob_names(target)
 
@@ -88,16 +94,16 @@ def test_a_truncated_source_blob_is_refused(source: Path, target: Path) -> None:
     path = layer_of(source, digest)
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(LayoutError, match=r"has \d+ bytes instead of \d+"):
-        registry.copy(source, target, digest)
+        copy(source, target, digest)
     assert not (target / "index.json").exists()
 
 
 @pytest.mark.parametrize("leave", [lambda path: path.unlink(), lambda path: path.write_bytes(b"half")])
 def test_a_copy_that_was_interrupted_is_completed(source: Path, target: Path, leave: Callable[[Path], None]) -> None:
     digest = make_image(source, [file("a")])
-    registry.copy(source, target, digest)
+    copy(source, target, digest)
     leave(layer_of(target, digest))
-    registry.copy(source, target, digest)
+    copy(source, target, digest)
     assert layer_of(target, digest).read_bytes() == layer_of(source, digest).read_bytes()
 
 
@@ -105,7 +111,7 @@ def test_copies_at_once_into_one_layout_lose_no_entry(tmp_path: Path, target: Pa
     sources = [tmp_path / f"source{number}" for number in range(6)]
     digests = [make_image(path, [file("a", str(path).encode())]) for path in sources]
     threads = [
-        threading.Thread(target=registry.copy, args=(path, target, digest))
+        threading.Thread(target=copy, args=(path, target, digest))
         for path, digest in zip(sources, digests, strict=True)
     ]
     for thread in threads:
@@ -132,7 +138,7 @@ def test_a_digest_that_is_not_published_is_refused_with_those_that_are(source: P
 
 def test_a_folder_that_is_no_layout_is_named(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="is not an OCI layout"):
-        registry.copy(tmp_path, tmp_path / "target", f"sha256:{'0' * 64}")
+        copy(tmp_path, tmp_path / "target", f"sha256:{'0' * 64}")
 
 
 def test_another_platform_is_refused_with_those_that_are_there(source: Path) -> None:

@@ -52,10 +52,12 @@ def bytes_digest(data: bytes) -> str:
 
 
 def put_bytes(layout: Path, digest: str, data: bytes) -> None:
-    """Store bytes as a blob; raises `LayoutError` when they do not have the digest."""
+    """Store bytes as a blob unless it is there; raises `LayoutError` when they do not have the digest."""
     if bytes_digest(data) != digest:
         raise LayoutError(f"{layout}: {len(data)} bytes do not have the digest {digest}; they are damaged")
-    write_file(blob_path(layout, digest), data)
+    path = blob_path(layout, digest)
+    if not path.is_file() or path.read_bytes() != data:
+        write_file(path, data)
 
 
 def read_document(layout: Path, digest: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An OCI image layout as a registry: what lies in it, and copying images from one to another.
+"""An OCI image layout on disk: what lies in it, what it names, and one platform's image out of it.
 
 A layout is content-addressed and several images may share it. `index.json` names what is published, and it is written
 last: an image that is not yet complete cannot be seen. Source: OCI image specification v1.1, image-layout.md.
@@ -21,7 +21,6 @@ from trihull_runtime.artifacts.registry.blobs import (
     blob_path,
     document_bytes,
     parse_document,
-    put_file,
     read_document,
     verify_blob,
 )
@@ -55,26 +54,6 @@ def host_platform() -> str:
     """
     machine = host.machine().lower()
     return f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine) }"
-
-
-def copy(source: Path, target: Path, digest: str) -> None:
-    """Copy an image, or an index and all its images, from one layout to another.
-
-    What is already there and intact is not copied again, so an interrupted copy continues. Every blob is verified; the
-    target's `index.json` names the image only when it is complete. Several copies into one target may run at once.
-
-    Args:
-        source: an OCI layout that publishes `digest`.
-        target: an OCI layout; made when missing.
-        digest: of an index or a manifest.
-
-    Raises:
-        LayoutError: the source does not hold the image, or holds it damaged.
-    """
-    top = _published(source, digest)
-    for descriptor in _reachable(source, top):
-        _copy_blob(source, target, descriptor)
-    publish(target, top)
 
 
 def publish(layout: Path, descriptor: Mapping[str, Any]) -> None:
@@ -249,19 +228,6 @@ def _descriptor(layout: Path, value: Any) -> dict[str, Any]:
         raise LayoutError(f"{layout}: expected a descriptor with mediaType, digest and size, found {value!r:.120}")
     blob_path(layout, value.get("digest", ""))
     return value
-
-
-def _copy_blob(source: Path, target: Path, descriptor: Mapping[str, Any]) -> None:
-    try:
-        verify_blob(target, descriptor)
-    except LayoutError:  # not there yet, or left half by an earlier copy
-        pass
-    else:
-        return
-    origin = blob_path(source, descriptor["digest"])
-    if not origin.is_file() or origin.stat().st_size != descriptor["size"]:
-        verify_blob(source, descriptor)
-    put_file(target, origin, descriptor["digest"])
 
 
 @contextlib.contextmanager

@@ -67,7 +67,8 @@ class LayoutRegistry:
         Raises:
             LayoutError: not there, damaged, or no manifest.
         """
-        digest = reference if re.fullmatch(DIGEST, reference) else self._tagged(reference)
+        known = layout.entries(self.folder)
+        digest = reference if re.fullmatch(DIGEST, reference) else self._tagged(reference, known)
         data = read_document_bytes(self.folder, digest)
         document = parse_document(blob_path(self.folder, digest), data)
         return Manifest(digest, layout.media_type_of(self.folder, digest, document), data)
@@ -101,10 +102,8 @@ class LayoutRegistry:
                     result.append(_evidence(entry, document))
         return tuple(sorted(result, key=lambda found: (found.artifact_type or "", found.digest)))
 
-    def _tagged(self, tag: str) -> str:
-        found = [
-            entry for entry in layout.entries(self.folder) if (entry.get("annotations") or {}).get(layout.TAG) == tag
-        ]
+    def _tagged(self, tag: str, known: list[dict[str, Any]]) -> str:
+        found = [entry for entry in known if (entry.get("annotations") or {}).get(layout.TAG) == tag]
         if len(found) != 1:
             raise LayoutError(f"{self.folder}: {len(found)} images have the tag {tag!r}; name one by its digest")
         return str(found[0]["digest"])

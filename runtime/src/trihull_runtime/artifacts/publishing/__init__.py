@@ -1,0 +1,1 @@
+"""`trihull publish`: a release into the registries of every site, side by side."""
