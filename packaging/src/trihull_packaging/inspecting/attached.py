@@ -19,6 +19,7 @@ from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.release import Evaluation, Gate, Verdict
 
 BILL: Final = "https://cyclonedx.org/bom"
+GATE: Final = "https://trihull.dev/gate/v1"
 SIZE: Final = "trihull:size_bytes"
 EVIDENCE_MAX: Final = 1000  # of one subject
 BUILDKIT_TYPE: Final = "application/vnd.in-toto+json"
@@ -135,9 +136,9 @@ def gate_evaluation(source: str, statement: Mapping[str, Any]) -> Evaluation | N
         LayoutError: it is not what release.json calls an evaluation.
     """
     predicate = statement.get("predicate")
-    value = predicate.get("evaluation", predicate) if isinstance(predicate, dict) else None
-    if not isinstance(value, dict) or not {"metrics", "gates", "verdict"} <= value.keys():
+    if statement.get("predicateType") != GATE or not isinstance(predicate, dict):
         return None
+    value = predicate.get("evaluation", predicate)
     try:
         metrics = {str(name): float(number) for name, number in value["metrics"].items()}
         gates = tuple(

@@ -26,6 +26,9 @@ KNOWN_TYPES: Final = (
     ("https://cyclonedx.org/bom", "SBOM (CycloneDX)"),
     ("https://spdx.dev/Document", "SBOM (SPDX)"),
     ("https://slsa.dev/provenance/", "provenance (SLSA)"),
+    ("https://trihull.dev/gate/", "gate"),
+    ("https://trihull.dev/model-card/", "model card"),
+    ("https://sigstore.dev/cosign/sign/", "signature"),
 )
 
 

@@ -18,6 +18,7 @@ from trihull_runtime.artifacts.registry.blobs import document_bytes
 from trihull_runtime.artifacts.registry.layout import MANIFEST_TYPE
 
 DEEP = Options(deep=True)
+GATE = {"_type": images.STATEMENT, "predicateType": "https://trihull.dev/gate/v1"}
 
 
 @pytest.mark.parametrize(
@@ -107,8 +108,8 @@ def test_an_index_in_an_index_and_an_empty_one_are_refused() -> None:
         {"_type": images.STATEMENT, "predicateType": 7},
         {"_type": images.STATEMENT, "predicateType": "https://cyclonedx.org/bom", "predicate": {"components": 7}},
         {"_type": images.STATEMENT, "predicateType": "https://cyclonedx.org/bom", "predicate": {"components": [7]}},
-        {"_type": images.STATEMENT, "predicate": {"metrics": 1, "gates": [], "verdict": "passed"}},
-        {"_type": images.STATEMENT, "predicate": {"metrics": {}, "gates": [], "verdict": "maybe"}},
+        {**GATE, "predicate": {"metrics": 1, "gates": [], "verdict": "passed"}},
+        {**GATE, "predicate": {"metrics": {}, "gates": [], "verdict": "maybe"}},
     ],
 )
 def test_evidence_that_is_garbage_is_refused_by_name(document: dict[str, Any]) -> None:
@@ -151,7 +152,7 @@ def test_a_wrong_value_anywhere_is_shown_or_refused_and_never_a_traceback(what: 
     evidence = images.attach(registry, manifest_digest, "https://cyclonedx.org/bom", images.bill(numpy=1))
     gate = {"metric": "accuracy", "minimum": 0.9, "value": 0.95, "passed": True}
     verdict = {"metrics": {"accuracy": 1.0}, "gates": [gate], "verdict": "passed"}
-    gate_evidence = images.attach(registry, digest, "gate", verdict)
+    gate_evidence = images.attach(registry, digest, "https://trihull.dev/gate/v1", verdict)
     statements = [json.loads(registry.blobs[one])["layers"][0]["digest"] for one in (evidence, gate_evidence)]
     of = {
         "index": [digest],
