@@ -7,11 +7,10 @@ new release), and how much of the second must still be sent to a registry that h
 import enum
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from trihull_packaging.inspecting.facts import (
-    Configuration,
     ImageFacts,
     InstalledPackage,
     LayerFacts,
@@ -21,6 +20,7 @@ from trihull_packaging.inspecting.facts import (
     value_of,
 )
 from trihull_packaging.inspecting.signatures import tensors
+from trihull_packaging.inspecting.wording import configuration_texts, evidence_texts, gate_texts, model_texts
 from trihull_runtime.contract.release import Evaluation
 
 
@@ -157,8 +157,8 @@ def difference(one: ImageFacts, other: ImageFacts) -> Difference:
         model=_model(one.model, other.model),
         signature=_signature(one.model, other.model),
         metrics=_metrics(one.evaluation, other.evaluation) if evaluated else None,
-        gates=changes(_gate_texts(one.evaluation), _gate_texts(other.evaluation)) if evaluated else None,
-        attestations=changes(_evidence_texts(one), _evidence_texts(other)),
+        gates=changes(gate_texts(one.evaluation), gate_texts(other.evaluation)) if evaluated else None,
+        attestations=changes(evidence_texts(one), evidence_texts(other)),
         bytes_to_send=sum(size for digest, size in other.blobs.items() if digest not in one.blobs),
         evidence_bytes=sum(found.size_bytes for found in other.attestations if found.digest not in known),
     )
@@ -173,7 +173,7 @@ def _platform(one: PlatformFacts, other: PlatformFacts) -> PlatformDifference:
         identical=one.digest == other.digest,
         layers=_layers(one.layers, other.layers),
         packages=packages,
-        configuration=changes(_configuration_texts(one.configuration), _configuration_texts(other.configuration)),
+        configuration=changes(configuration_texts(one.configuration), configuration_texts(other.configuration)),
     )
 
 
@@ -258,7 +258,7 @@ def changes(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[Change, .
 
 def _model(one: ModelFacts | None, other: ModelFacts | None) -> tuple[Change, ...]:
     """Return what is another of the models; a text that only one side knows is no change, a model that it has is."""
-    found = changes(_model_texts(one), _model_texts(other))
+    found = changes(model_texts(one), model_texts(other))
     if one is None or other is None:
         return found
     return tuple(change for change in found if change.one and change.other)
@@ -268,43 +268,6 @@ def _signature(one: ModelFacts | None, other: ModelFacts | None) -> tuple[Change
     if one is None or other is None or one.signature is None or other.signature is None:
         return ()
     return changes(tensors(one.signature), tensors(other.signature))
-
-
-def _model_texts(model: ModelFacts | None) -> dict[str, str]:
-    if model is None:
-        return {}
-    classes = ", ".join(model.classes)
-    texts = {"name": model.name, "version": model.version, "framework": model.framework, "format": model.format}
-    return {**texts, "classes": classes, "release digest": model.release_digest}
-
-
-def _gate_texts(evaluation: Evaluation | None) -> dict[str, str]:
-    if evaluation is None:
-        return {}
-    gates = {
-        gate.metric: f"at least {gate.minimum:g}: {'passed' if gate.passed else 'failed'}" for gate in evaluation.gates
-    }
-    return {**gates, "verdict": str(evaluation.verdict)}
-
-
-def _evidence_texts(image: ImageFacts) -> dict[str, str]:
-    """Return evidence by type and by what it is attached to, which has another digest in every image."""
-    of = {one.digest: f" of {one.platform}" for one in image.platforms if one.digest != image.digest}
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for one in image.attestations:
-        found[f"{one.predicate_type}{of.get(one.subject, '')}"].append("signed" if one.signed else "unsigned")
-    return {key: ", ".join(sorted(states)) for key, states in found.items()}
-
-
-def _configuration_texts(configuration: Configuration) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for field in fields(configuration):
-        value = getattr(configuration, field.name)
-        if isinstance(value, Mapping):
-            texts |= {f"{field.name}.{key}": str(item) or "(empty)" for key, item in value.items()}
-        else:
-            texts[field.name] = " ".join(value) if isinstance(value, tuple) else str(value)
-    return texts
 
 
 def difference_value(one: ImageFacts, other: ImageFacts, found: Difference) -> dict[str, Any]:
