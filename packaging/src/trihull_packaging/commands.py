@@ -4,7 +4,9 @@ import click
 
 
 def register(group: click.Group) -> None:
-    """Add `package` to the command line."""
+    """Add `package` and `verify` to the command line."""
     from trihull_packaging.command import command as package
+    from trihull_packaging.verifying.command import command as verify
 
     group.add_command(package)
+    group.add_command(verify)
