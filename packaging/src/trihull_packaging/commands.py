@@ -4,9 +4,10 @@ import click
 
 
 def register(group: click.Group) -> None:
-    """Add `package` and `inspect` to the command line."""
+    """Add `package`, `inspect` and `verify` to the command line."""
     from trihull_packaging.command import command as package
     from trihull_packaging.inspecting.command import command as inspect
+    from trihull_packaging.verifying.command import command as verify
 
-    group.add_command(package)
-    group.add_command(inspect)
+    for command in (package, inspect, verify):
+        group.add_command(command)

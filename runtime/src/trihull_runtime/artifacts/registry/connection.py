@@ -18,7 +18,7 @@ import requests
 import urllib3
 from dxf import exceptions as dxf_errors
 
-from trihull_runtime.artifacts.errors import DeniedError, RegistryError
+from trihull_runtime.artifacts.errors import ContentError, DeniedError, RegistryError
 from trihull_runtime.artifacts.registry.keychain import Credentials, Keychain
 from trihull_runtime.artifacts.registry.retrying import TEMPORARY, Retry
 
@@ -41,6 +41,10 @@ class AnsweredError(RegistryError):
         """Keep the status."""
         self.status = status
         super().__init__(message)
+
+
+class MissingError(AnsweredError, ContentError):
+    """The registry does not have what was asked for."""
 
 
 @dataclass
@@ -202,7 +206,7 @@ class Connection:
         text = f"{self.name}: {doing}: the registry answered {response.status_code}{_reason(response)}"
         if response.status_code in (401, 403):
             return DeniedError(f"{text}; {self._denied()}")
-        return AnsweredError(text, response.status_code)
+        return (MissingError if response.status_code == 404 else AnsweredError)(text, response.status_code)
 
 
 def _reason(response: requests.Response) -> str:

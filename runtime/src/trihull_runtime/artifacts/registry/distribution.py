@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 
-from trihull_runtime.artifacts.errors import RegistryError
+from trihull_runtime.artifacts.errors import ContentError, RegistryError
 from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES, DOCUMENT_BYTES, bytes_digest, document_bytes
 from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection
 from trihull_runtime.artifacts.registry.downloads import Download
@@ -81,7 +81,7 @@ class DistributionRegistry:
             raise
         length = response.headers.get("Content-Length", "")
         if length != str(descriptor.size_bytes):
-            raise RegistryError(
+            raise ContentError(
                 f"{self.name}: {descriptor.digest} has {length or 'no'} bytes there instead of {descriptor.size_bytes};"
                 " the registry is damaged, or is not what it says"
             )
@@ -107,7 +107,7 @@ class DistributionRegistry:
             headers=state.headers,
         )
         if state.digest() != descriptor.digest:
-            raise RegistryError(f"{self.name}: {descriptor.digest} has other content there: {state.digest()}; refused")
+            raise ContentError(f"{self.name}: {descriptor.digest} has other content there: {state.digest()}; refused")
 
     @contextmanager
     def blob_file(self, descriptor: Descriptor) -> Iterator[Path]:
@@ -141,7 +141,7 @@ class DistributionRegistry:
                 for chunk in response.iter_content(CHUNK_BYTES):
                     data += chunk
                     if len(data) > DOCUMENT_BYTES:
-                        raise RegistryError(
+                        raise ContentError(
                             f"{self.name}: {reference} has more than {DOCUMENT_BYTES >> 20} MiB; refused"
                         )
                 length = response.headers.get("Content-Length")
@@ -251,13 +251,13 @@ class DistributionRegistry:
         said = response.headers.get("Docker-Content-Digest")
         wanted = reference if reference.startswith("sha256:") else said or digest
         if digest != wanted or said not in (None, digest):
-            raise RegistryError(f"{self.name}: {reference} has content of {digest} there, said to be {said}; refused")
+            raise ContentError(f"{self.name}: {reference} has content of {digest} there, said to be {said}; refused")
         try:
             document = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise RegistryError(f"{self.name}: {reference} is not valid JSON: {error}") from error
+            raise ContentError(f"{self.name}: {reference} is not valid JSON: {error}") from error
         if not isinstance(document, dict):
-            raise RegistryError(f"{self.name}: {reference} is no JSON object")
+            raise ContentError(f"{self.name}: {reference} is no JSON object")
         own = document.get("mediaType")
         told = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return Manifest(digest, own if isinstance(own, str) else told, data)
@@ -294,7 +294,7 @@ class DistributionRegistry:
         except (ValueError, KeyError, TypeError, RecursionError):
             valid, entries = False, []
         if not valid:
-            raise RegistryError(f"{self.name}: {what}: is no index")
+            raise ContentError(f"{self.name}: {what}: is no index")
         return list(entries)
 
     def _list(self, subject: str, entry: dict[str, Any]) -> None:

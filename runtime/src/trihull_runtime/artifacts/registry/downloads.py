@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import requests
 
-from trihull_runtime.artifacts.errors import RegistryError
+from trihull_runtime.artifacts.errors import ContentError
 from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES
 from trihull_runtime.artifacts.registry.protocol import Descriptor
 
@@ -31,7 +31,7 @@ class Download:
         """Add an answer.
 
         Raises:
-            RegistryError: there is more than there should be.
+            ContentError: there is more than there should be.
             requests.ConnectionError: it ended too early.
         """
         if response.status_code == 200 and self._done:  # it does not know Range: from the beginning, then
@@ -40,7 +40,7 @@ class Download:
             self._checksum, self._done = hashlib.sha256(), 0
         for chunk in response.iter_content(CHUNK_BYTES):
             if self._done + len(chunk) > self._descriptor.size_bytes:
-                raise RegistryError(f"{name}: {self._descriptor.digest} has more bytes there than it should; refused")
+                raise ContentError(f"{name}: {self._descriptor.digest} has more bytes there than it should; refused")
             self._checksum.update(chunk)
             self._file.write(chunk)
             self._done += len(chunk)

@@ -40,7 +40,7 @@ def unpack_layers(layers: Sequence[tuple[Path, object]], root: Path) -> None:
     for path, diff_id in layers:
         try:
             with path.open("rb") as file:
-                stream = _Uncompressed(file)
+                stream = Uncompressed(file)
                 _unpack_layer(path, stream, root)
                 stream.drain()
         except (tarfile.TarError, zlib.error, EOFError, UnicodeError) as error:
@@ -49,7 +49,7 @@ def unpack_layers(layers: Sequence[tuple[Path, object]], root: Path) -> None:
             raise LayoutError(f"{path}: unpacks to {stream.digest()} instead of {diff_id}; it is damaged")
 
 
-class _Uncompressed(io.RawIOBase):
+class Uncompressed(io.RawIOBase):
     """A layer's tar as a stream whose digest is counted while it is read."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -61,9 +61,11 @@ class _Uncompressed(io.RawIOBase):
         self._buffer = b""
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes of the tar, none at its end."""
         if size < 0:
             size = CHUNK_BYTES
         while not self._buffer:
@@ -92,10 +94,11 @@ class _Uncompressed(io.RawIOBase):
             pass
 
     def digest(self) -> str:
+        """Return the digest of what was read: the layer's diff_id once all is."""
         return f"sha256:{self._checksum.hexdigest()}"
 
 
-def _unpack_layer(layer: Path, stream: _Uncompressed, root: Path) -> None:
+def _unpack_layer(layer: Path, stream: Uncompressed, root: Path) -> None:
     made: set[Path] = set()  # by this layer: an opaque whiteout hides only what lower layers put there
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:

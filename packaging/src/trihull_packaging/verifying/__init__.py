@@ -1,0 +1,1 @@
+"""`trihull verify`: whether the evidence of an image holds."""
