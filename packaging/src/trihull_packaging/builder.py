@@ -5,21 +5,25 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trihull_packaging import bases, cache, lock, output, spec
 from trihull_packaging.lock import Lock
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.progress import Progress
 from trihull_packaging.spec import ImageSpec, ModelSpec
-from trihull_packaging.steps import convert, evaluate, index, layers, parity, release, train
+from trihull_packaging.steps import attest, convert, evaluate, index, layers, parity, release, train
 from trihull_packaging.steps import lock as locking
 from trihull_packaging.steps.layers import Environment
 from trihull_packaging.steps.lock import Request
 from trihull_packaging.steps.parity import Answers
 from trihull_runtime.artifacts.registry.blobs import document_bytes
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.contract.codec import write_file
 from trihull_runtime.contract.release import Evaluation, Image, Release
+
+if TYPE_CHECKING:
+    from trihull_runtime.artifacts.evidence.signing import SigningKey
 
 SERVER_PORTS: Final = (8080, 8082)
 ROUTER_PORTS: Final = (8080, 8083)
@@ -33,11 +37,13 @@ class Options:
         base: a base of one's own; it must be the one that the lock was made with.
         locked: whether a missing lock is an error; else it is made.
         lock: the lock to use instead of the model's own: that of a release which is checked.
+        sign: the private key's file that signs the evidence; None leaves it unsigned.
     """
 
     base: str | None = None
     locked: bool = False
     lock: Path | None = None
+    sign: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,12 @@ def package_model(model: Path, target: Path, options: Options, progress: Progres
     """
     wanted = spec.load(model)
     request = _model_request(wanted, model, options)
+    key = _key(options)
     bases.check(request.base, request.image.platforms, request.folder)
     with output.replacing(target) as partial, _scratch(partial) as scratch:
         found = _locked(request, options.lock or model / lock.FILE, options, progress)
         passed = pass_gates(wanted, model, found, scratch, progress)
-        return assemble(wanted, request, found, passed, partial, progress)
+        return assemble(wanted, request, found, passed, key, partial, progress)
 
 
 def pass_gates(wanted: ModelSpec, model: Path, found: Lock, scratch: Path, progress: Progress) -> Passed:
@@ -114,9 +121,25 @@ def pass_gates(wanted: ModelSpec, model: Path, found: Lock, scratch: Path, progr
 
 
 def assemble(
-    wanted: ModelSpec, request: Request, found: Lock, passed: Passed, partial: Path, progress: Progress
+    wanted: ModelSpec,
+    request: Request,
+    found: Lock,
+    passed: Passed,
+    key: "SigningKey | None",
+    partial: Path,
+    progress: Progress,
 ) -> Release:
-    """Make the image and the release's documents of a model that passed; `partial` is the new release's folder."""
+    """Make the image, its evidence and the release's documents of a model that passed.
+
+    Args:
+        wanted: the model.
+        request: what the image is to be made of.
+        found: the lock, checked.
+        passed: what the gates let through.
+        key: signs the evidence; None leaves it unsigned.
+        partial: the new release's folder.
+        progress: told of every step.
+    """
     with _scratch(partial, "layer") as scratch:
         with progress.step("layers", "base, dependencies, runtime, model") as note:
             below = _environments(request, found)
@@ -132,9 +155,16 @@ def assemble(
             platforms = {platform: (*found_.layers, packed.layer) for platform, found_ in below.items()}
             indexed = index.run(partial / release.LAYOUT, platforms, "trihull_runtime.server", SERVER_PORTS, labels)
             note.text = indexed.index.digest
+        with progress.step("attest", "bills of materials, provenance, gate, model card") as note:
+            subject = attest.subject_of(
+                wanted, request.model, found, below, packed, indexed, passed.answers, passed.differences,
+                passed.evaluation,
+            )  # fmt: skip
+            evidence = attest.run(LayoutRegistry(partial / release.LAYOUT), subject, key)
+            note.text = f"{len(evidence)} attestations, {'signed' if key is not None else 'not signed'}"
         with progress.step("release", "release.json") as note:
             image = Image(indexed.index.digest, tuple(indexed.manifests), release.LAYOUT)
-            made = release.run(wanted, packed, passed.answers, passed.evaluation, image, (), found, partial)
+            made = release.run(wanted, packed, passed.answers, passed.evaluation, image, evidence, found, partial)
             note.text = made.release_digest
     return made
 
@@ -171,6 +201,14 @@ def _model_request(wanted: ModelSpec, model: Path, options: Options) -> Request:
         source=str(options.lock or model / lock.FILE),
         again=f"trihull package {model} --lock{f' --base {options.base}' if given else ''}",
     )
+
+
+def _key(options: Options) -> "SigningKey | None":
+    if options.sign is None:
+        return None
+    from trihull_runtime.artifacts.evidence import signing  # only then: cryptography takes its time to load
+
+    return signing.load_key(options.sign)
 
 
 def _router_request(options: Options) -> Request:

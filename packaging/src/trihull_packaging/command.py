@@ -36,6 +36,13 @@ Result = tuple[str, dict[str, object]]  # what a person reads, and the same fact
     type=click.Path(path_type=Path),
     help="Build again from the lock of this release and compare; nothing is written.",
 )
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TRIHULL_SIGNING_KEY",
+    help="Sign the evidence with this private key (EC P-256, PEM) [env: TRIHULL_SIGNING_KEY].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model_dir: Path | None,
@@ -45,6 +52,7 @@ def command(
     make_lock: bool,
     locked: bool,
     release: Path | None,
+    key: Path | None,
     as_json: bool,
 ) -> None:
     """Train, convert, check, evaluate and package the model in MODEL_DIR as an OCI image for two architectures.
@@ -56,7 +64,7 @@ def command(
     from trihull_packaging.errors import ToolError
     from trihull_packaging.progress import Progress
 
-    options, progress = builder.Options(base, locked), Progress()
+    options, progress = builder.Options(base, locked, sign=key), Progress()
     try:
         with _ended_by_sigterm():
             if make_lock:
