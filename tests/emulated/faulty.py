@@ -195,7 +195,7 @@ def _answer(handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str
     handler.send_response(status)
     for name, value in headers.items():
         handler.send_header(name, value)
-    if body is not None:
+    if body is not None and "Content-Length" not in headers:
         handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()
     if body is not None and handler.command != "HEAD":

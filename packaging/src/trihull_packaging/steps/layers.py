@@ -24,6 +24,8 @@ from trihull_runtime.artifacts.registry.blobs import file_digest
 from trihull_runtime.contract.manifest import MANIFEST_FILE, FileDigest, ModelManifest, release_digest
 
 OPT: Final = "opt/trihull"
+# What prepares models and is no part of answering with them: 12 MB of an image. Likewise `.pyi`, for type checkers.
+LEFT_OUT: Final = ("onnxruntime/datasets", "onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/transformers")
 LARGEST: Final = 5  # packages named when a layer is too large
 # Written by the installer: they name this machine's paths, or say how and not what.
 INSTALLER_FILES: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", ".lock"})
@@ -119,10 +121,12 @@ def runtime_files(source: Path) -> dict[str, Path]:
 
 
 def clean(target: Path) -> None:
-    """Remove what an image does not need: the installer's scripts and records, and the packages' own tests."""
-    cache.remove(target / "bin")
+    """Remove what an image does not need: the installer's scripts and records, the packages' own tests, `LEFT_OUT`."""
+    for name in ("bin", *LEFT_OUT):
+        cache.remove(target / name)
     for path in sorted(target.rglob("*")):
-        if path.name in INSTALLER_FILES and (path.parent == target or path.parent.name.endswith(".dist-info")):
+        record = path.parent == target or path.parent.name.endswith(".dist-info")
+        if (path.name in INSTALLER_FILES and record) or path.suffix == ".pyi":
             path.unlink()
         elif path.name in ("__pycache__", "tests") and path.is_dir():
             cache.remove(path)
