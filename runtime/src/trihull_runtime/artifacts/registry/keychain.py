@@ -19,3 +19,11 @@ Keychain = Callable[[str], Credentials | None]  # host, with its port -> what to
 def anonymous(host: str) -> Credentials | None:
     """Know nobody."""
     return None
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What a cloud gave for the identity that this process has there; it holds `until` (seconds since the epoch)."""
+
+    credentials: Credentials
+    until: float
