@@ -52,6 +52,7 @@ api_server: {authorised_networks: []}
 pools: {serving: {machine: large, nodes_min: 4, nodes_max: 9, spot_share: 0.5}}
 serving: {replicas_min: 3, replicas_max: 12}
 routing: {policy: local-first, replicas: 2, timings: wan}
+releases: {require_gate: false}
 """
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 
 from trihull_infra import strict_yaml
 from trihull_infra.cloud import Cloud
+from trihull_infra.demands import ReleasesSpec
 from trihull_infra.errors import SpecError
 from trihull_infra.machines import MACHINES, Machine
 from trihull_runtime.contract.codec import NAME
@@ -243,6 +244,7 @@ class Environment(_Spec):
     pools: PoolsSpec = Field(description="the node pools")
     serving: ServingSpec = Field(description="the models' replicas")
     routing: RoutingSpec = Field(description="the routers")
+    releases: ReleasesSpec = Field(ReleasesSpec(), description="what a release must show before it is served")
 
     @field_validator("tags")
     @classmethod
@@ -293,6 +295,7 @@ __all__ = [
     "GcpSpec",
     "Policy",
     "PoolSpec",
+    "ReleasesSpec",
     "RoutingSpec",
     "ServingSpec",
     "SiteSpec",

@@ -10,7 +10,7 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes import apps, core, meta
 
-from trihull_infra import naming, program, workload
+from trihull_infra import demands, naming, program, workload
 from trihull_infra.errors import SpecError
 from trihull_infra.program import Program, SiteReference
 from trihull_runtime.contract import EnvironmentReleases, Fleet, Release, ServingOutputs
@@ -152,8 +152,8 @@ def choose(begun: Program) -> ToServe:
     """Return the one model that this site shall serve.
 
     Raises:
-        SpecError: no releases document, no model or several for this site, or a `release.json` that is not the one
-            that was released.
+        SpecError: no releases document, no model or several for this site, a `release.json` that is not the one that
+            was released, or one that does not show what the environment demands.
         ContractError: a document is not what its contract asks for.
     """
     name = begun.environment.name
@@ -182,6 +182,8 @@ def choose(begun: Program) -> ToServe:
             f"{release_path}: is release {release.release_digest} of {release.model.name}, but {path} says "
             f"{chosen.release_digest} of {model}; package it again, or release what there is"
         )
+    spec = begun.environment
+    demands.check(spec.releases, spec.protect, spec.name, begun.folder, release_path, release)
     return ToServe(model, release.model.version, chosen.release_digest, chosen.index_digest)
 
 

@@ -138,7 +138,7 @@ class Flow:
             for cloud in self.clouds:
                 if not any(cloud.value in sites for sites in releases.models.values()):
                     raise SpecError(f"{documents.releases} has no release for {cloud}: run `trihull release` again")
-                for image in publishing.images(releases, cloud, documents.folder):
+                for image in publishing.images(self.context.environment, releases, cloud, documents.folder):
                     if not (image.layout / "index.json").is_file():
                         raise SpecError(f"{documents.releases}: {image.what}: there is no OCI layout at {image.layout}")
             if releases.router is None:
@@ -204,7 +204,8 @@ class Flow:
             write_if_changed(self.report.fleet, self.context.documents.fleet)
 
     def _publish(self, releases: EnvironmentReleases, sites: Mapping[Cloud, SiteOutputs]) -> None:
-        wanted = {cloud: list(publishing.images(releases, cloud, self.context.documents.folder)) for cloud in sites}
+        environment, folder = self.context.environment, self.context.documents.folder
+        wanted = {cloud: list(publishing.images(environment, releases, cloud, folder)) for cloud in sites}
         registries = {cloud: site.registry for cloud, site in sites.items()}
         going_on: Callable[[], bool] = lambda: self.stop.signal is None  # noqa: E731 - a name for the argument
         for cloud, outcome in publishing.publish(wanted, registries, self.display.note, going_on).items():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trihull_infra import demands
 from trihull_infra.deploy.context import Documents, write_if_changed
 from trihull_infra.environment import Environment
 from trihull_runtime.contract import (
@@ -46,6 +47,7 @@ def release(
     Raises:
         ContractError: a document cannot be read.
         InputError: an evaluation failed, a release is not whole, or two are of one model. Nothing was written.
+        SpecError: a release does not show what the environment demands. Likewise.
     """
     before = EnvironmentReleases.read(documents.releases) if documents.releases.exists() else None
     models = dict(before.models) if before is not None else {}
@@ -53,6 +55,14 @@ def release(
     seen: dict[str, Path] = {}
     for folder in folders:
         read = _checked(folder)
+        demands.check(
+            environment.releases,
+            environment.protect,
+            environment.name,
+            documents.folder,
+            folder / "release.json",
+            read,
+        )
         name = read.model.name
         if name in seen:
             raise InputError(f"{seen[name]} and {folder} are both releases of {name}: choose one")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests import released
 from tests.parity import mocks
 from tests.parity.conftest import RELEASE, write_documents, write_release
 from trihull_infra import environment, routing, serving, site
@@ -15,6 +16,7 @@ from trihull_infra.cloud import Cloud
 from trihull_infra.errors import SpecError
 from trihull_infra.program import Program
 from trihull_infra.workload import fingerprint, image_reference, part
+from trihull_runtime.artifacts.evidence.statement import GATE
 
 REPOSITORY = Path(__file__).parents[4]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pulumi_.*")
@@ -119,6 +121,25 @@ def test_a_site_without_a_model_is_refused(stacks: Path) -> None:
 def test_another_release_than_the_one_released_is_refused(stacks: Path) -> None:
     write_release(stacks / "release", release_digest=f"sha256:{'d' * 64}")
     with pytest.raises(SpecError, match=r"is release sha256:ddd.*package it again, or release what there is"):
+        run(serving.run)
+
+
+def test_serving_refuses_a_digest_without_a_passed_gate_where_that_is_demanded(stacks: Path) -> None:
+    file = stacks / "environments" / "local.yaml"
+    file.write_text(f"{file.read_text()}\nreleases: {{require_gate: true}}\n")
+    with pytest.raises(SpecError, match=r"release\.json: digits may not be served in local.*is not an OCI layout"):
+        run(serving.run)
+    made = released.make(stacks / "made")
+    digests = {"release_digest": made.release.release_digest, "index_digest": made.digest}
+
+    def serve(value: dict[str, Any]) -> None:
+        value["models"]["digits"]["aws"].update(digests, path="../made/release.json")
+        value["accepted"]["digits"].append(made.release.release_digest)
+
+    edit(stacks / "environments" / "local.releases.json", serve)
+    assert run(serving.run).exports["models"]["digits"]["release_digest"] == made.release.release_digest
+    made.remove(GATE)
+    with pytest.raises(SpecError, match=f"there is none for {made.digest}"):
         run(serving.run)
 
 

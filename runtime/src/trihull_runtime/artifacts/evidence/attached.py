@@ -57,21 +57,23 @@ def attach(registry: Registry, subject: Descriptor, statement: Statement, key: S
         RegistryError, LayoutError: it could not be stored.
     """
     data = statement.to_bytes()
-    kind = MEDIA_TYPE
+    kind, ending = MEDIA_TYPE, "intoto.json"
     annotations = {"in-toto.io/predicate-type": statement.predicate_type}
     if key is not None:
-        data, kind = signing.sign(data, key), signing.BUNDLE_TYPE
+        data, kind, ending = signing.sign(data, key), signing.BUNDLE_TYPE, "sigstore.json"
         annotations = {
             "dev.sigstore.bundle.content": "dsse-envelope",
             "dev.sigstore.bundle.predicateType": statement.predicate_type,
         }
+    layer = _put(registry, kind, data)
+    title = f"{layer['digest'].replace(':', '-')}.{ending}"  # what tools that pull artifacts call the file
     manifest = document_bytes(
         {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
             "artifactType": kind,
             "config": _put(registry, EMPTY_TYPE, EMPTY),
-            "layers": [_put(registry, kind, data)],
+            "layers": [{**layer, "annotations": {"org.opencontainers.image.title": title}}],
             "subject": {"mediaType": subject.media_type, "digest": subject.digest, "size": subject.size_bytes},
             "annotations": annotations,
         }

@@ -45,6 +45,8 @@ def test_a_signed_statement_is_stored_as_cosign_finds_it(made: released.Made, tm
     digest = made.attach(made.subject.index, GATE, PREDICATE, released.signing_key(tmp_path))
     manifest = json.loads(made.registry.read_manifest(digest).data)
     assert manifest["artifactType"] == manifest["layers"][0]["mediaType"] == signing.BUNDLE_TYPE
+    title = manifest["layers"][0]["digest"].replace(":", "-") + ".sigstore.json"
+    assert manifest["layers"][0]["annotations"] == {"org.opencontainers.image.title": title}
     assert manifest["annotations"] == {
         "dev.sigstore.bundle.content": "dsse-envelope",
         "dev.sigstore.bundle.predicateType": GATE,
