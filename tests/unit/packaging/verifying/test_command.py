@@ -91,17 +91,20 @@ def test_the_lock_beside_a_release_must_be_the_one_it_was_made_from(made: releas
         (["{release}", "--require", "luck"], UsageError, "--require: luck: unknown; known: digest"),
         (["{release}", "--require", "signature"], UsageError, "give the public key with --key"),
         (["{release}", "--key", "{release}/none.pub"], InputError, "the key cannot be read"),
-        (["{release}/../nothing-here"], UsageError, "nothing-here: holds neither|is no reference"),
+        (["{release}/../nothing-here"], UsageError, "nor is there such a file or folder"),
         (["not a reference"], UsageError, "is no reference to an image"),
-        (["localhost:1/digits"], UsageError, "names no image: add :TAG"),
+        (["localhost:1/digits"], UsageError, "which image of it"),
+        (["{release}/model"], LayoutError, "is neither a release"),
         (["oci-layout:///nowhere@sha256:" + "a" * 64], LayoutError, "is not an OCI layout"),
-        (["{release}/release.json.bad"], ContractError, "is not valid JSON"),
+        (["{release}/bad/release.json"], ContractError, "is not valid JSON"),
     ],
 )
 def test_bad_input_is_told_apart(
     made: released.Made, arguments: list[str], error: type[TrihullError], said: str
 ) -> None:
-    (made.folder / "release.json.bad").write_text("{")
+    for name in ("bad", "model"):
+        (made.folder / name).mkdir()
+    (made.folder / "bad" / "release.json").write_text("{")
     result = run(*(argument.format(release=made.folder) for argument in arguments))
     assert isinstance(result.exception, error), result.output
     assert code(result) in (64, 65)
@@ -116,14 +119,14 @@ def test_a_document_cannot_point_out_of_its_folder(made: released.Made, layout: 
     value["image"]["layout"] = layout
     file.write_text(json.dumps(value))
     result = run(made.folder)
-    assert isinstance(result.exception, InputError)
+    assert isinstance(result.exception, LayoutError)
     assert "is no folder beside it" in str(result.exception)
 
 
 def test_a_layout_of_several_images_asks_which(made: released.Made) -> None:
     other = make_image(made.folder / "image", [])
     result = run(made.folder / "image")
-    assert isinstance(result.exception, UsageError)
+    assert isinstance(result.exception, LayoutError)
     assert f"@{other}" in str(result.exception)
     assert f"@{made.digest}" in str(result.exception)
 
