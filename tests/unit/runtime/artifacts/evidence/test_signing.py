@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.released import public_key, signing_key
 from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.evidence import signing
-from trihull_runtime.artifacts.evidence.statement import MEDIA_TYPE
+from trihull_runtime.artifacts.evidence.statement import MEDIA_TYPE, SIGNATURE, parse
 from trihull_runtime.errors import InputError
 
+GOLDEN = Path(__file__).parents[4] / "golden" / "evidence"
 PRIVATE = ec.derive_private_key(1, ec.SECP256R1())
 PAYLOAD = b'{"_type":"x"}'
 
@@ -46,6 +47,17 @@ def test_a_signature_holds_for_its_key_and_no_other(tmp_path: Path) -> None:
     assert signing.signer(envelope, [other]) is None
     assert signing.signer(envelope, []) is None
     assert envelope.hint == own.hint != other.hint
+
+
+def test_a_bundle_of_cosign_is_read_and_its_signature_holds(tmp_path: Path) -> None:
+    # `cosign sign --key cosign.key` of cosign v3.1.3, over an image of trihull's
+    envelope = signing.open_bundle((GOLDEN / "cosign_bundle.json").read_bytes(), "cosign")
+    key = signing.load_public_key(GOLDEN / "cosign.pub")
+    said = parse(envelope.payload, "cosign")
+    assert signing.signer(envelope, [public_key(tmp_path), key]) == key
+    assert envelope.hint == key.hint, "the hint is made as cosign makes it"
+    assert said.predicate_type == SIGNATURE
+    assert said.is_about("sha256:8ad73672551cb9d3462c3718d1f288ed41eaf95969b47ded1f3d899386114112")
 
 
 def test_equal_statements_have_equal_bundles(tmp_path: Path) -> None:
