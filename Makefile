@@ -35,6 +35,10 @@ engine: $(READY) ## Find the Pulumi engine, or install it into the user's cache
 $(addprefix test-,$(FOLDERS)): $(READY) engine
 	@$(RUN)/pytest tests/$(subst test-,,$@)
 
+test-container: $(READY) ## The image in Docker and containerd, and for arm64 under emulation (needs root)
+	@sh .ci/container-tools
+	@$(RUN)/pytest tests/container
+
 check: $(READY) ## Lint, format, types and import contracts
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
@@ -48,4 +52,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-container engine check lock clean $(addprefix test-,$(FOLDERS))

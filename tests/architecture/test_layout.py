@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,13 @@ def test_packaging_never_shadows_pypi_s_packaging() -> None:
 def test_every_folder_of_tests_is_a_package() -> None:
     folders = {path.parent for path in tracked() if path.suffix == ".py" and path.is_relative_to(ROOT / "tests")}
     assert not [folder for folder in folders if not (folder / "__init__.py").is_file()]
+
+
+def test_every_folder_with_tests_is_run_by_make_test_or_has_a_target_of_its_own() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
+    found = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert found == {Path(folder).name for folder in configured} | {"container"}
+    assert "test-container:" in (ROOT / "Makefile").read_text()
 
 
 def test_tests_lie_only_in_tests() -> None:

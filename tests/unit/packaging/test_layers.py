@@ -66,7 +66,7 @@ def test_a_damaged_cached_layer_is_made_again(name: str) -> None:
 def test_the_installers_own_files_and_the_packages_tests_are_left_out(tmp_path: Path) -> None:
     for name in (
         "bin/tool", "pkg/__init__.py", "pkg/__pycache__/a.pyc", "pkg/tests/test_a.py", "pkg/RECORD", ".lock",
-        "pkg/__init__.pyi", "onnxruntime/tools/convert.py",
+        "pkg/__init__.pyi", "pkg/tests/a.pyi", "onnxruntime/tools/convert.py",
         "pkg-1.dist-info/RECORD", "pkg-1.dist-info/INSTALLER", "pkg-1.dist-info/METADATA",
     ):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def clean(target: Path) -> None:
     for path in sorted(target.rglob("*")):
         record = path.parent == target or path.parent.name.endswith(".dist-info")
         if (path.name in INSTALLER_FILES and record) or path.suffix == ".pyi":
-            path.unlink()
+            path.unlink(missing_ok=True)  # it may have gone with its folder
         elif path.name in ("__pycache__", "tests") and path.is_dir():
             cache.remove(path)
 
