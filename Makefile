@@ -39,6 +39,12 @@ test-container: $(READY) ## The image in Docker and containerd, and for arm64 un
 	@sh .ci/container-tools
 	@$(RUN)/pytest tests/container
 
+bench: bench-packaging ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
+
+bench-packaging: $(READY) ## Packaging beside Docker, buildah, oras and BentoML (needs root; 5 minutes)
+	@sh .ci/container-tools
+	@$(PYTHON) -m tests.benchmarks.packaging
+
 check: $(READY) ## Lint, format, types and import contracts
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
@@ -52,4 +58,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-container engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-container bench bench-packaging engine check lock clean $(addprefix test-,$(FOLDERS))

@@ -1,0 +1,129 @@
+"""The peers: Docker, buildah, oras and BentoML, each set up as its own documentation has it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.container.engines import Docker, run
+from trihull_packaging import contents, resolver
+from trihull_packaging.base import interpreter
+from trihull_packaging.base.image import Base
+from trihull_packaging.oci import layers, tars
+from trihull_packaging.oci.layers import Layer
+from trihull_packaging.steps.layers import clean
+
+# BentoML serving an ONNX model: its server, the runtime, and what its `onnx` and `sklearn` frameworks import.
+BENTOML: Final = ("bentoml==1.4.40", "onnxruntime==1.32.0", "onnx>=1.19,<1.21", "scikit-learn>=1.7,<1.9", "numpy<2.5")
+ORAS: Final = "oras==0.2.43"
+PUSH_BY_ORAS: Final = """
+import json, re, sys
+from pathlib import Path
+import oras.client
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+client = oras.client.OrasClient(hostname=sys.argv[1], insecure=True)
+idle = peak()
+client.push(target=f"{sys.argv[1]}/oras:1", files=[sys.argv[2]], disable_path_validation=True)
+print(json.dumps({"growth_bytes": peak() - idle}))
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A folder with a Containerfile that puts the model on an image without it; `tag` is where it is pushed to."""
+
+    folder: Path
+    base: str
+    tag: str
+
+    def change(self, model: bytes) -> None:
+        """Put another model there."""
+        (self.folder / "model.onnx").write_bytes(model)
+
+
+def context(folder: Path, base: str, tag: str, name: str) -> Context:
+    """Write a build context."""
+    folder.mkdir(parents=True)
+    (folder / "Containerfile").write_text(f"FROM {base}\nCOPY model.onnx /models/{name}/model.onnx\n")
+    return Context(folder, base, tag)
+
+
+class Buildah:
+    """buildah with a storage of its own."""
+
+    def __init__(self, folder: Path, driver: str) -> None:
+        self.storage = (
+            "--root", str(folder / "storage"), "--runroot", str(folder / "run"), "--storage-driver", driver,
+        )  # fmt: skip
+        self.name = f"{run('buildah', '--version').stdout.split(' (')[0].strip()}, {driver}, one architecture"
+
+    def build_and_push(self, made: Context) -> float:
+        """Return the seconds of both."""
+        begun = time.perf_counter()
+        run(
+            "buildah", *self.storage, "bud", "--layers", "--isolation", "chroot", "--tls-verify=false",
+            "--tag", made.tag, "--file", made.folder / "Containerfile", made.folder,
+        )  # fmt: skip
+        run("buildah", *self.storage, "push", "--tls-verify=false", made.tag, f"docker://{made.tag}")
+        return time.perf_counter() - begun
+
+
+class DockerBuild:
+    """docker build and push by a daemon of one's own."""
+
+    def __init__(self, docker: Docker, driver: str) -> None:
+        self.docker = docker
+        version = docker("version", "--format", "{{.Server.Version}}")
+        self.name = f"Docker {version}, {driver}, one architecture"
+
+    def build_and_push(self, made: Context) -> float:
+        """Return the seconds of both."""
+        begun = time.perf_counter()
+        command = ["docker", "--host", self.docker.address, "build", "--quiet", "--tag", made.tag]
+        done = subprocess.run(
+            [*command, "--file", str(made.folder / "Containerfile"), str(made.folder)],
+            env={**os.environ, "DOCKER_BUILDKIT": "0"}, capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        self.docker("push", "--quiet", made.tag)
+        return time.perf_counter() - begun
+
+
+def oras_growth(folder: Path, host: str, file: Path) -> tuple[float, str]:
+    """Return how many bytes of memory oras needs beside its imports to push a file, and its name."""
+    python = _environment(folder, ORAS)
+    done = run(python, "-c", PUSH_BY_ORAS, host, file, timeout_s=300)
+    return float(json.loads(done.stdout.splitlines()[-1])["growth_bytes"]), ORAS.replace("==", " ")
+
+
+def bentoml_layer(folder: Path, base: Base) -> Layer:
+    """Return the layer of BentoML's closure on a base: resolved, installed, cleaned and packed as ours is."""
+    folder.mkdir(parents=True)
+    environment = resolver.clean_environment()
+    target = folder / "dependencies"
+    subprocess.run(
+        [
+            resolver.uv_binary(), "pip", "install", "--quiet", "--target", target, "--python", sys.executable,
+            *resolver.target(base.python_version, base.architecture), "--link-mode", "copy", *BENTOML,
+        ],
+        env=environment, check=True, timeout=600,
+    )  # fmt: skip
+    assert contents.installed(target)
+    clean(target)
+    interpreter.compile_folder(base.compiler, target, "/opt/bentoml")
+    return layers.write_layer(tars.entries_of(target, "opt/bentoml"), folder, "BentoML", (), tars.SMALL)
+
+
+def _environment(folder: Path, requirement: str) -> Path:
+    environment = resolver.clean_environment()
+    uv = resolver.uv_binary()
+    subprocess.run([uv, "venv", "--quiet", folder], env=environment, check=True, timeout=60)
+    python = folder / "bin" / "python"
+    subprocess.run(
+        [uv, "pip", "install", "--quiet", "--python", python, requirement], env=environment, check=True, timeout=300
+    )
+    return python
