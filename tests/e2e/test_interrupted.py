@@ -20,7 +20,7 @@ from trihull_runtime.contract import Release
 
 DIGITS = Path(__file__).parents[2] / "stacks" / "models" / "digits"
 TRIHULL = (sys.executable, "-c", "from trihull_runtime.cli import main; main()")
-STEPS = ("lock", "train", "convert", "parity", "evaluate", "layers", "index", "release")
+STEPS = ("lock", "train", "convert", "parity", "evaluate", "layers", "index", "attest", "release")
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -86,12 +86,12 @@ def test_a_build_killed_in_any_step_leaves_what_was_there(
                 break
         else:
             pytest.fail(f"the step {step} was never announced")
-        time.sleep(0 if step in ("index", "release") else 0.3)  # into the midst of it
+        time.sleep(0 if step in ("index", "attest", "release") else 0.3)  # into the midst of it
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process.stderr.close()
-    if step not in ("index", "release"):
+    if step not in ("index", "attest", "release"):
         assert snapshot(target) == before
     assert_whole(target, whole)  # the new one is equal to the old one, so both are what may be there
     assert builder.package_model(model, target, Options(), Progress()) == whole
