@@ -98,16 +98,25 @@ def test_a_build_killed_in_any_step_leaves_what_was_there(
     assert {path.name for path in tmp_path.iterdir()} == {"out", "digits"}
 
 
+def on_a_small_disk(disk: Path, size: str, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script with a disk of its own, in a namespace of its own: no root is needed, and it is gone with it.
+
+    The script finds the trihull command in its arguments.
+    """
+    disk.mkdir()
+    mounted = f"set -e\nmount -t tmpfs -o size={size} trihull-test {disk}\n{script}"
+    return subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, "sh", *TRIHULL],
+        capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+
+
 def test_a_full_disk_is_one_clear_message_and_leaves_what_was_there(
     model: Path, whole: Release, tmp_path: Path
 ) -> None:
     assert whole.image.platforms
     disk = tmp_path / "disk"
-    disk.mkdir()
-    # A small disk of its own, in a namespace of its own: no root is needed, and it is gone with the process.
     script = f"""
-        set -e
-        mount -t tmpfs -o size=60m trihull-test {disk}
         mkdir {disk}/out
         cp {model.parent / "whole"}/*.json {disk}/out
         before=$(find {disk} -type f | sort | xargs sha256sum)
@@ -117,10 +126,7 @@ def test_a_full_disk_is_one_clear_message_and_leaves_what_was_there(
         test "$before" = "$after" || exit 99
         exit $code
     """
-    result = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TRIHULL],
-        capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
+    result = on_a_small_disk(disk, "60m", script)
     assert result.returncode == 69, result.stderr
     assert "No space left on device; nothing was released" in result.stderr
     assert "Traceback" not in result.stderr
@@ -130,18 +136,7 @@ def test_a_full_cache_is_one_clear_message_and_the_next_build_goes_through(
     model: Path, whole: Release, tmp_path: Path
 ) -> None:
     disk, target = tmp_path / "disk", tmp_path / "out"
-    disk.mkdir()
-    script = f"""
-        set -e
-        mount -t tmpfs -o size=100m trihull-test {disk}
-        code=0
-        TRIHULL_CACHE={disk} "$@" package {model} --output {target} || code=$?
-        exit $code
-    """
-    result = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TRIHULL],
-        capture_output=True, text=True, check=False, timeout=200,
-    )  # fmt: skip
+    result = on_a_small_disk(disk, "100m", f'TRIHULL_CACHE={disk} "$@" package {model} --output {target}')
     assert result.returncode == 69, result.stderr
     assert "o space left on device" in result.stderr
     assert not target.exists()
