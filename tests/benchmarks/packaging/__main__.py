@@ -180,7 +180,7 @@ def sizes(state: Path, release: Release) -> list[Row]:
     model = state / "digits"
     found = lock.Lock.read(model / lock.FILE)
     base = bases.locked(found, None, model, "the lock")[host_platform()]
-    bento = peers.bentoml_layer(state / "bentoml", base)
+    bento, name = peers.bentoml_layer(state / "bentoml", base)
     ours = _layers(state / "release", release)
     own = sum(entry["size"] for entry in ours) / MB
     base_mb = sum(layer.size_bytes for layer in base.layers) / MB
@@ -189,7 +189,6 @@ def sizes(state: Path, release: Release) -> list[Row]:
     blobs = state / "release/image/blobs/sha256"
     unpacked = sum(_unpacked(blobs / entry["digest"].removeprefix("sha256:")) for entry in ours) / MB
     peer_unpacked = sum(_unpacked(layer.path) for layer in (*base.layers, bento)) / MB
-    name = ", ".join(peers.BENTOML[:2])
     return [
         Row("image, compressed: MB", own, "<= 80, and <= 0.6 x the peer", own <= min(80, 0.6 * peer), peer, name,
             {"ours": [own]}),

@@ -18,7 +18,7 @@ from trihull_packaging.oci.layers import Layer
 from trihull_packaging.steps.layers import clean
 
 # BentoML serving an ONNX model: its server, the runtime, and what its `onnx` and `sklearn` frameworks import.
-BENTOML: Final = ("bentoml==1.4.40", "onnxruntime==1.32.0", "onnx>=1.19,<1.21", "scikit-learn>=1.7,<1.9", "numpy<2.5")
+BENTOML: Final = ("bentoml>=1.4,<1.5", "onnxruntime==1.32.0", "onnx>=1.19,<1.21", "scikit-learn>=1.7,<1.9", "numpy<2.5")
 ORAS: Final = "oras==0.2.43"
 PUSH_BY_ORAS: Final = """
 import json, re, sys
@@ -100,8 +100,8 @@ def oras_growth(folder: Path, host: str, file: Path) -> tuple[float, str]:
     return float(json.loads(done.stdout.splitlines()[-1])["growth_bytes"]), ORAS.replace("==", " ")
 
 
-def bentoml_layer(folder: Path, base: Base) -> Layer:
-    """Return the layer of BentoML's closure on a base: resolved, installed, cleaned and packed as ours is."""
+def bentoml_layer(folder: Path, base: Base) -> tuple[Layer, str]:
+    """Return the layer of BentoML's closure on a base, made as ours is (installed, cleaned, packed), and its name."""
     folder.mkdir(parents=True)
     environment = resolver.clean_environment()
     target = folder / "dependencies"
@@ -112,10 +112,11 @@ def bentoml_layer(folder: Path, base: Base) -> Layer:
         ],
         env=environment, check=True, timeout=600,
     )  # fmt: skip
-    assert contents.installed(target)
+    found = contents.installed(target)
     clean(target)
     interpreter.compile_folder(base.compiler, target, "/opt/bentoml")
-    return layers.write_layer(tars.entries_of(target, "opt/bentoml"), folder, "BentoML", (), tars.SMALL)
+    made = layers.write_layer(tars.entries_of(target, "opt/bentoml"), folder, "BentoML", (), tars.SMALL)
+    return made, f"BentoML {found['bentoml'][0]} + onnxruntime {found['onnxruntime'][0]}, {len(found)} packages"
 
 
 def _environment(folder: Path, requirement: str) -> Path:
