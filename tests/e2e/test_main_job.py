@@ -141,6 +141,20 @@ def test_the_drill_lost_nothing_and_its_report_says_so(project: Project) -> None
     assert "<svg" in (project.folder / "build/drill/report.html").read_text()
 
 
+@pytest.mark.timeout(300)
+def test_every_sites_registry_has_the_release_with_evidence_that_holds(project: Project) -> None:
+    published = project.trihull("publish", "build/releases/digits", "--to", "local", "--json")
+    assert published.returncode == 0, published.stdout + published.stderr
+    targets = json.loads(published.stdout)["targets"]
+    assert {target["target"] for target in targets} == {"aws", "gcp", "azure"}
+    assert {(target["sent"], target["problem"]) for target in targets} == {(0, "")}  # `up` has sent it all
+    digest = contract.Release.read(project.folder / "build/releases/digits/release.json").image.index_digest
+    for target in targets:
+        verified = project.trihull("verify", f"{target['registry']}@{digest}")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert "BROKEN" not in verified.stdout
+
+
 @pytest.mark.timeout(600)
 def test_a_second_deploy_changes_nothing(project: Project) -> None:
     result = project.trihull("preview", "local", "--expect-no-changes")
