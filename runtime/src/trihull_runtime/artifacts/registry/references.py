@@ -21,6 +21,7 @@ TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9._\-]{0,127}"
 PLACE: Final = re.compile(
     rf"{HOST}(?P<port>:[0-9]{{1,5}})?/(?P<repository>{PART}(?:/{PART})*)(?::(?P<tag>{TAG}))?(?:@(?P<digest>{DIGEST}))?"
 )
+HUB: Final = "registry-1.docker.io"  # where docker.io's images are: docker.io itself has none
 LAYOUT: Final = re.compile(rf"(?P<path>[^@]+?)(?::(?P<tag>{TAG}))?(?:@(?P<digest>{DIGEST}))?")
 
 
@@ -84,7 +85,10 @@ def open_registry(text: str, keychain: Keychain | None = None) -> Opened:
         return Opened(LayoutRegistry(Path(found.place).expanduser()), found.wanted)
     from trihull_runtime.artifacts.registry.distribution import DistributionRegistry
 
-    return Opened(DistributionRegistry(found.place, found.repository, keychain or known_credentials), found.wanted)
+    host, repository = found.place, found.repository
+    if host == "docker.io":
+        host, repository = HUB, repository if "/" in repository else f"library/{repository}"
+    return Opened(DistributionRegistry(host, repository, keychain or known_credentials), found.wanted)
 
 
 def known_credentials(host: str) -> Credentials | None:

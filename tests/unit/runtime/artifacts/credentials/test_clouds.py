@@ -2,15 +2,23 @@
 
 import base64
 import json
+import subprocess
+import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import moto
 import pytest
+from azure.identity import AzureAuthorityHosts, CredentialUnavailableError
+from botocore.exceptions import EndpointConnectionError
+from botocore.httpsession import URLLib3Session
 
 from trihull_runtime.artifacts.errors import DeniedError, RegistryError
 from trihull_runtime.artifacts.registry import credentials
@@ -61,7 +69,11 @@ def service() -> Iterator[TokenService]:
         (ECR, aws),
         ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", aws),
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", aws),
+        ("123456789012.dkr-ecr.eu-central-1.on.aws", aws),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", aws),
+        ("public.ecr.aws", None),
         ("europe-west4-docker.pkg.dev", gcp),
+        ("gcr.io", gcp),
         ("eu.gcr.io", gcp),
         ("trihulls.azurecr.io", azure),
         ("trihulls.azurecr.cn", azure),
@@ -85,6 +97,33 @@ def test_ecr_gives_a_password_for_the_account_and_the_region(monkeypatch: pytest
     assert found.credentials.username == "AWS"
     assert found.credentials.password
     assert found.until > 0
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        (ECR, "ecr.eu-central-1.amazonaws.com/"),
+        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "ecr-fips.us-east-1.amazonaws.com/"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "ecr.cn-north-1.amazonaws.com.cn/"),
+    ],
+)
+def test_ecr_is_asked_in_the_registrys_own_region_and_kind(
+    monkeypatch: pytest.MonkeyPatch, host: str, asked: str
+) -> None:
+    addresses: list[str] = []
+
+    def send(_: URLLib3Session, request: Any) -> None:
+        addresses.append(request.url)
+        raise EndpointConnectionError(endpoint_url=request.url)
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(URLLib3Session, "send", send)
+    with pytest.raises(DeniedError, match=f"{host}: AWS gives no token for it: Could not connect"):
+        aws.exchange(host)
+    (address,) = addresses
+    assert address.removeprefix("https://").removeprefix("api.") == asked
 
 
 def test_without_an_identity_aws_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -129,7 +168,8 @@ def test_azure_exchanges_a_token_of_entra_at_the_registry(service: TokenService)
 @pytest.mark.parametrize(
     ("status", "answer", "error", "message"),
     [
-        (401, b"{}", DeniedError, "does not take the Entra token: answered 401"),
+        (401, b"{}", DeniedError, "does not take the Entra token: answered 401; the identity needs the role AcrPush"),
+        (503, b"{}", RegistryError, "does not take the Entra token: answered 503; run it again later"),
         (200, b"<html>", RegistryError, "the exchange of tokens failed"),
         (200, b"[]", RegistryError, "gave no refresh_token"),
         (200, b'{"refresh_token": 1}', RegistryError, "gave no refresh_token"),
@@ -142,6 +182,93 @@ def test_an_exchange_that_fails_is_told_without_the_token(
     with pytest.raises(error, match=message) as caught:
         azure.exchanged(service.address, "hulls.azurecr.io", "entra")
     assert "entra" not in str(caught.value).replace("Entra", "")
+
+
+@dataclass
+class Identity:
+    """Stands for azure-identity's default chain, and keeps what it was asked."""
+
+    asked: list[tuple[str | None, str]]
+    authority: str | None = None
+
+    def __call__(self, authority: str | None = None) -> "Identity":
+        return Identity(self.asked, authority)
+
+    def __enter__(self) -> "Identity":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def get_token(self, scope: str) -> SimpleNamespace:
+        self.asked.append((self.authority, scope))
+        return SimpleNamespace(token="entra")
+
+
+@pytest.mark.parametrize(
+    ("host", "authority"),
+    [
+        ("hulls.azurecr.io", None),
+        ("hulls.azurecr.cn", AzureAuthorityHosts.AZURE_CHINA),
+        ("hulls.azurecr.us", AzureAuthorityHosts.AZURE_GOVERNMENT),
+    ],
+)
+def test_azure_gives_the_registrys_refresh_token_as_a_password(
+    service: TokenService, monkeypatch: pytest.MonkeyPatch, host: str, authority: str | None
+) -> None:
+    payload = base64.urlsafe_b64encode(b'{"exp": 1790000000}').decode().rstrip("=")
+    service.answer = json.dumps({"refresh_token": f"header.{payload}.signature"}).encode()
+    identity, real, addresses = Identity([]), azure.exchanged, []
+
+    def exchanged(address: str, name: str, token: str) -> str:
+        addresses.append(address)
+        return real(service.address, name, token)
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", identity)
+    monkeypatch.setattr(azure, "exchanged", exchanged)
+    found = azure.exchange(host)
+    assert (found.credentials.username, found.until) == ("00000000-0000-0000-0000-000000000000", 1_790_000_000)
+    assert found.credentials.password == f"header.{payload}.signature"
+    assert addresses == [f"https://{host}/oauth2/exchange"]
+    assert identity.asked == [(authority, "https://containerregistry.azure.net/.default")]
+    assert service.forms == [{"grant_type": ["access_token"], "service": [host], "access_token": ["entra"]}]
+
+
+def test_without_an_identity_azure_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get_token(*_: object) -> None:
+        raise CredentialUnavailableError("no identity anywhere\nEnvironmentCredential: a list of all that was tried")
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential.get_token", get_token)
+    with pytest.raises(DeniedError, match=r"Azure gives no token for it: no identity anywhere \(run `az login`"):
+        azure.exchange("hulls.azurecr.io")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "host", "missing", "extra"),
+    [
+        (aws, ECR, "boto3", "aws"),
+        (gcp, "europe-west4-docker.pkg.dev", "google.auth", "gcp"),
+        (azure, "hulls.azurecr.io", "azure.identity", "azure"),
+    ],
+)
+def test_a_clouds_sdk_that_is_missing_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, cloud: Any, host: str, missing: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)  # importing it then fails as when it is not installed
+    with pytest.raises(DeniedError, match=rf"{host}: .* is missing: install trihull-runtime\[{extra}\]"):
+        cloud.exchange(host)
+
+
+def test_no_clouds_sdk_is_imported_for_a_registry_of_nobody(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from trihull_runtime.artifacts.registry import credentials\n"
+        "assert credentials.find('registry.example') is None\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'boto3', 'google', 'azure'}))"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_registrys_token_says_itself_when_it_ends() -> None:
@@ -167,3 +294,48 @@ def test_a_token_is_kept_until_shortly_before_it_ends(monkeypatch: pytest.Monkey
     times[0] += 200  # less than five minutes are left
     assert getattr(finder.find(ECR), "password", None) == "2"
     assert finder.find("registry.example") is None
+
+
+def test_a_cloud_that_does_not_answer_holds_up_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    asked, released = threading.Event(), threading.Event()
+
+    def hanging(host: str) -> Exchanged:
+        asked.set()
+        released.wait(30)
+        return Exchanged(Credentials("AWS", "late", "test"), 1e12)
+
+    monkeypatch.setattr(aws, "exchange", hanging)
+    monkeypatch.setattr(gcp, "exchange", lambda host: Exchanged(Credentials("google", "now", "test"), 1e12))
+    finder = Finder(lambda: 0.0)
+    thread = threading.Thread(target=finder.find, args=(ECR,))
+    thread.start()
+    try:
+        assert asked.wait(30)
+        assert getattr(finder.find("eu.gcr.io"), "password", None) == "now"
+        assert thread.is_alive()
+    finally:
+        released.set()
+        thread.join()
+
+
+def test_several_connections_that_ask_at_once_make_one_exchange(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    calls: list[str] = []
+    together = threading.Barrier(4)
+
+    def exchange(host: str) -> Exchanged:
+        calls.append(host)
+        return Exchanged(Credentials("AWS", "password", "test"), 1e12)
+
+    def ask(_: int) -> Credentials | None:
+        together.wait(30)
+        return finder.find(ECR)
+
+    monkeypatch.setattr(aws, "exchange", exchange)
+    finder = Finder(lambda: 0.0)
+    with ThreadPoolExecutor(4) as pool:
+        assert {found.password if found else None for found in pool.map(ask, range(4))} == {"password"}
+    assert calls == [ECR]

@@ -16,7 +16,7 @@ AUTH = base64.b64encode(b"me:se:cret").decode()
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"):
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".docker").mkdir()
@@ -44,6 +44,23 @@ def test_a_login_is_found_under_every_name_that_docker_gives_it(home: Path, key:
     write(home, {"auths": {"other.example": {"auth": AUTH}, key: {"auth": AUTH}}})
     assert docker.find(HOST) == Credentials("me", "se:cret", str(home / ".docker/config.json"))
     assert docker.find("registry.example") is None
+
+
+def test_a_login_for_a_part_of_a_registry_comes_after_one_for_all_of_it(home: Path) -> None:
+    other = base64.b64encode(b"team:part").decode()
+    write(home, {"auths": {f"{HOST}/team": {"auth": other}, HOST: {"auth": AUTH}}})
+    assert docker.find(HOST) == Credentials("me", "se:cret", str(home / ".docker/config.json"))
+
+
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_hub_is_known_by_the_name_that_docker_gives_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    write(home, {"auths": {"https://index.docker.io/v1/": {"auth": AUTH}}})
+    assert getattr(docker.find(host), "username", None) == "me"
+    write(home, {"credsStore": "test"})
+    helper(home, monkeypatch, 'read host; echo "{\\"Username\\": \\"me\\", \\"Secret\\": \\"$host\\"}"')
+    assert getattr(docker.find(host), "password", None) == "https://index.docker.io/v1/"
 
 
 def test_a_name_and_a_password_in_the_open_are_taken_too(home: Path) -> None:
@@ -78,6 +95,9 @@ def test_a_store_that_does_not_know_the_host_leaves_it_to_the_file(home: Path, m
         ("echo nonsense", DeniedError, "gave something that is no credentials"),
         ('echo \'{"Username": 1, "Secret": 2}\'', DeniedError, "gave something that is no credentials"),
         ("exec sleep 60", RegistryError, "gave no answer within"),
+        ("sleep 60; true", RegistryError, "gave no answer within"),  # what it started holds its output open
+        ("printf '\\033[2Jno\\ngood'; exit 1", RegistryError, r"failed with code 1:  \[2Jno good$"),
+        ("printf '\\377'", DeniedError, "gave something that is no credentials"),
     ],
 )
 def test_a_helper_that_fails_is_named(
@@ -88,6 +108,26 @@ def test_a_helper_that_fails_is_named(
     helper(home, monkeypatch, script)
     with pytest.raises(error, match=message):
         docker.find(HOST)
+
+
+def test_a_helper_that_fails_with_a_secret_in_its_mouth_is_not_quoted(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home, {"credsStore": "test"})
+    helper(home, monkeypatch, 'echo \'{"Username": "me", "Secret": "hidden"}\'; exit 1')
+    with pytest.raises(RegistryError, match="docker-credential-test failed with code 1") as caught:
+        docker.find(HOST)
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_helper_that_takes_too_long_leaves_no_process(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "HELPER_TIMEOUT_S", 1)
+    write(home, {"credsStore": "test"})
+    helper(home, monkeypatch, f"sleep 60 & echo $! > {home}/pid; wait")
+    with pytest.raises(RegistryError, match="gave no answer within"):
+        docker.find(HOST)
+    child = Path("/proc") / (home / "pid").read_text().strip() / "cmdline"
+    assert not child.exists() or child.read_bytes() == b"", "only an ended process has no command line"
 
 
 @pytest.mark.parametrize("name", ["missing", "../../bin/sh", "x y"])
@@ -122,11 +162,34 @@ def test_a_file_without_anything_for_the_host_says_nothing(home: Path, value: ob
     assert docker.find(HOST) is None
 
 
-def test_the_files_of_podman_are_read_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (home / "containers").mkdir()
-    (home / "containers/auth.json").write_text(json.dumps({"auths": {HOST: {"auth": AUTH}}}))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(home))
-    assert docker.find(HOST) == Credentials("me", "se:cret", str(home / "containers/auth.json"))
+@pytest.mark.parametrize(
+    ("variable", "value", "file"),
+    [
+        ("REGISTRY_AUTH_FILE", "chosen.json", "chosen.json"),
+        ("XDG_RUNTIME_DIR", "run", "run/containers/auth.json"),
+        ("XDG_CONFIG_HOME", "configuration", "configuration/containers/auth.json"),
+        ("UNRELATED", "", ".config/containers/auth.json"),
+    ],
+)
+def test_the_files_of_podman_are_read_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, file: str
+) -> None:
+    path = home / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"auths": {HOST: {"auth": AUTH}}}))
+    monkeypatch.setenv(variable, str(home / value))
+    assert docker.find(HOST) == Credentials("me", "se:cret", str(path))
+
+
+def test_a_user_without_a_home_has_no_file_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(_: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", classmethod(missing))
+    assert docker.find(HOST) is None
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {HOST: {"auth": AUTH}}}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert docker.find(HOST) == Credentials("me", "se:cret", str(tmp_path / "config.json"))
 
 
 def test_a_secret_is_not_in_what_is_printed() -> None:

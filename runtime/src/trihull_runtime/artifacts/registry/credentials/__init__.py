@@ -23,7 +23,7 @@ class Finder:
 
     now: Callable[[], float] = time.time
     _kept: dict[str, Exchanged] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _locks: dict[str, threading.Lock] = field(default_factory=dict, repr=False)
 
     def find(self, host: str) -> Credentials | None:
         """Return the credentials for a registry, None when nothing here knows any.
@@ -40,7 +40,9 @@ class Finder:
             return found
         for cloud in CLOUDS:
             if cloud.knows(host):
-                with self._lock:  # several connections ask at the same time, and one exchange is enough
+                # Several connections ask at the same time, and one exchange is enough; but a cloud that does not answer
+                # holds up no other's. `setdefault` is one step for all threads.
+                with self._locks.setdefault(host, threading.Lock()):
                     kept = self._kept.get(host)
                     if kept is None or kept.until <= self.now() + EARLY_S:
                         kept = self._kept[host] = cloud.exchange(host)

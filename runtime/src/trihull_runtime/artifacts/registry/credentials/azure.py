@@ -1,7 +1,10 @@
 """Azure Container Registry: a token of Entra is exchanged for one of the registry, which is the password.
 
-Sources: azure.github.io/acr/AAD-OAuth.html (the exchange) and azure.github.io/acr/Token-BasicAuth.html (Basic at the
-token service), read 2026-11-24. A refresh token lives for three hours; it says so itself, as JSON Web Tokens do.
+Sources: azure.github.io/acr/AAD-OAuth.html (the exchange), azure.github.io/acr/Token-BasicAuth.html (Basic at the token
+service), learn.microsoft.com "Configure registry acceptance of Microsoft Entra authentication scopes" (a registry may
+refuse tokens for Azure Resource Manager, and always takes those for Container Registry), fluxcd/pkg auth/azure (their
+scope is the same in every cloud). Read 2026-11-24. A refresh token lives for three hours; it says so itself, as JSON
+Web Tokens do.
 """
 
 import base64
@@ -11,12 +14,13 @@ from typing import Final
 
 from trihull_runtime.artifacts.errors import DeniedError, RegistryError
 from trihull_runtime.artifacts.registry.keychain import Credentials, Exchanged
+from trihull_runtime.artifacts.registry.retrying import TEMPORARY
 
 HOST: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.azurecr\.(?P<cloud>io|cn|us)")
-AUDIENCES: Final = {  # of Azure Resource Manager in each cloud: its tokens are what a registry takes
-    "io": "https://management.azure.com/.default",
-    "cn": "https://management.chinacloudapi.cn/.default",
-    "us": "https://management.usgovcloudapi.net/.default",
+SCOPE: Final = "https://containerregistry.azure.net/.default"
+AUTHORITIES: Final = {  # who gives tokens in each cloud: azure.identity.AzureAuthorityHosts
+    "cn": "login.chinacloudapi.cn",
+    "us": "login.microsoftonline.us",
 }
 USER: Final = "00000000-0000-0000-0000-000000000000"  # says that the password is a token
 TIMEOUT_S: Final = 30
@@ -43,9 +47,13 @@ def exchange(host: str) -> Exchanged:
         advice = "azure-identity is missing: install trihull-runtime[azure]"
         raise DeniedError(f"{host}: is an Azure registry, and {advice}") from error
     try:
-        token = DefaultAzureCredential().get_token(AUDIENCES[match["cloud"]]).token
+        # For the public cloud AZURE_AUTHORITY_HOST decides, as azure-identity does without being told.
+        authority = {"authority": AUTHORITIES[match["cloud"]]} if match["cloud"] in AUTHORITIES else {}
+        with DefaultAzureCredential(**authority) as identity:
+            token = identity.get_token(SCOPE).token
     except AzureError as error:
-        raise DeniedError(f"{host}: Azure gives no token for it: {str(error).splitlines()[0]}") from error
+        advice = "run `az login`, or give it an identity by AZURE_CLIENT_ID and what goes with it"
+        raise DeniedError(f"{host}: Azure gives no token for it: {str(error).splitlines()[0]} ({advice})") from error
     refresh = exchanged(f"https://{host}/oauth2/exchange", host, token)
     return Exchanged(Credentials(USER, refresh, "Entra token exchanged at the registry"), ends(refresh))
 
@@ -65,7 +73,10 @@ def exchanged(address: str, service: str, token: str) -> str:
     except (requests.RequestException, ValueError) as error:
         raise RegistryError(f"{service}: the exchange of tokens failed: {type(error).__name__}") from error
     if answer.status_code != 200:
-        raise DeniedError(f"{service}: does not take the Entra token: answered {answer.status_code}")
+        said = f"{service}: does not take the Entra token: answered {answer.status_code}"
+        if answer.status_code in TEMPORARY:
+            raise RegistryError(f"{said}; run it again later")
+        raise DeniedError(f"{said}; the identity needs the role AcrPush (AcrPull to read) there")
     refresh = value.get("refresh_token") if isinstance(value, dict) else None
     if not isinstance(refresh, str):
         raise RegistryError(f"{service}: the exchange of tokens gave no refresh_token")

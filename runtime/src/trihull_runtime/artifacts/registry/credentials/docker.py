@@ -1,14 +1,17 @@
 """Docker's and podman's own configuration: `config.json`, `auth.json`, and the helper programs that they name.
 
-Sources: docs.docker.com/reference/cli/docker/login ("Credential stores", "Credential helpers") and
-containers-auth.json(5), read 2026-11-24.
+Sources: docs.docker.com/reference/cli/docker/login ("Credential stores", "Credential helpers"), the README of
+docker/docker-credential-helpers (what a helper reads and writes, and what it says of a host that it does not know), and
+containers-auth.json(5) (podman's files; keys with a namespace), read 2026-11-24.
 """
 
 import base64
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,16 +24,26 @@ from trihull_runtime.artifacts.registry.keychain import Credentials
 HELPER_TIMEOUT_S: Final = 30
 IDENTITY: Final = "<token>"  # the name that helpers give when the secret is a token and no password
 NOT_THERE: Final = "credentials not found"
+SHOWN_CHARACTERS: Final = 200
+HUB: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})  # one registry, three names
+HUB_KEY: Final = "https://index.docker.io/v1/"  # what `docker login` calls it, in files and to helpers
 
 
 def files() -> Iterator[Path]:
     """Give the files that may hold credentials, the first that has them counts."""
     if chosen := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(chosen)
-    docker = os.environ.get("DOCKER_CONFIG")
-    yield (Path(docker) if docker else Path.home() / ".docker") / "config.json"
+    home = _home()
+    if docker := os.environ.get("DOCKER_CONFIG"):
+        yield Path(docker) / "config.json"
+    elif home is not None:
+        yield home / ".docker" / "config.json"
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "containers" / "auth.json"
+    if configuration := os.environ.get("XDG_CONFIG_HOME"):
+        yield Path(configuration) / "containers" / "auth.json"
+    elif home is not None:
+        yield home / ".config" / "containers" / "auth.json"
 
 
 def find(host: str) -> Credentials | None:
@@ -48,20 +61,37 @@ def find(host: str) -> Credentials | None:
             found = _ask(helper, host)
             if found is not None:
                 return found
-        for key, value in _mapping(config.get("auths")).items():
-            if _host(key) == host:
-                found = _stored(_mapping(value), path, host)
-                if found is not None:
-                    return found
+        for entry in _entries(_mapping(config.get("auths")), host):
+            found = _stored(_mapping(entry), path, host)
+            if found is not None:
+                return found
     return None
 
 
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user without an entry in /etc/passwd has none
+        return None
+
+
 def _helpers(config: Mapping[str, Any], host: str) -> Iterator[str]:
-    for key, name in _mapping(config.get("credHelpers")).items():
-        if _host(key) == host and isinstance(name, str):
+    for name in _entries(_mapping(config.get("credHelpers")), host):
+        if isinstance(name, str):
             yield name
     if isinstance(config.get("credsStore"), str) and config["credsStore"]:
         yield config["credsStore"]
+
+
+def _entries(values: Mapping[str, Any], host: str) -> list[Any]:
+    """Return what stands under a host's names; under the host itself first, under a part of it (podman's) last."""
+    wanted = HUB if host in HUB else {host}
+    found = []
+    for key, value in values.items():
+        name, _, path = re.sub(r"^[a-z]+://", "", key).partition("/")
+        if name in wanted:  # docker writes `https://host/v1/`, podman `host/namespace`
+            found.append((path.strip("/") not in ("", "v1", "v2"), value))
+    return [value for _, value in sorted(found, key=lambda entry: entry[0])]
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
@@ -78,11 +108,6 @@ def _read(path: Path) -> Mapping[str, Any] | None:
     if not isinstance(value, dict):
         raise DeniedError(f"{path}: expected a JSON object; run `docker login` again, or mend it")
     return value
-
-
-def _host(key: str) -> str:
-    """Return the host of an entry's name: docker writes `https://host/v1/`, podman `host/path`."""
-    return re.sub(r"^[a-z]+://", "", key).partition("/")[0]
 
 
 def _stored(entry: Mapping[str, Any], path: Path, host: str) -> Credentials | None:
@@ -106,25 +131,48 @@ def _ask(name: str, host: str) -> Credentials | None:
     program = f"docker-credential-{name}"
     if re.fullmatch(r"[A-Za-z0-9._\-]+", name) is None or shutil.which(program) is None:
         raise RegistryError(f"{host}: docker's configuration names the helper {program!r:.90}, which is not on PATH")
-    try:
-        done = subprocess.run(
-            [program, "get"], input=host, capture_output=True, text=True, timeout=HELPER_TIMEOUT_S, check=False
-        )
-    except (subprocess.TimeoutExpired, OSError, UnicodeDecodeError) as error:
-        raise RegistryError(f"{host}: {program} gave no answer within {HELPER_TIMEOUT_S} s") from error
-    if done.returncode != 0:
-        said = (done.stdout.strip() or done.stderr.strip())[:200]
+    code, output, complaint = _run(program, host)
+    if code != 0:
+        said = output.strip() or complaint.strip()  # helpers tell their errors on standard output
         if NOT_THERE in said:
             return None
-        raise RegistryError(f"{host}: {program} failed with code {done.returncode}: {said}")
+        raise RegistryError(f"{host}: {program} failed with code {code}: {_printable(said)}")
     try:
-        value = json.loads(done.stdout)
+        value = json.loads(output)
         username, secret = value["Username"], value["Secret"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DeniedError(f"{host}: {program} gave something that is no credentials") from error
     if not isinstance(username, str) or not isinstance(secret, str):
         raise DeniedError(f"{host}: {program} gave something that is no credentials")
     return Credentials(_name(username, host), secret, program) if username or secret else None
+
+
+def _run(program: str, host: str) -> tuple[int, str, str]:
+    """Run a helper, and end it with all that it started when it takes too long."""
+    asked = HUB_KEY if host in HUB else host
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen([program, "get"], stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
+    except OSError as error:
+        raise RegistryError(f"{host}: {program} cannot be run: {error.strerror or error}") from error
+    with process:
+        try:
+            output, complaint = process.communicate(asked.encode(), timeout=HELPER_TIMEOUT_S)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                advice = f"run `echo {asked} | {program} get` to see what it waits for"
+                raise RegistryError(f"{host}: {program} gave no answer within {HELPER_TIMEOUT_S} s; {advice}") from None
+            raise
+    return process.returncode, output.decode(errors="replace"), complaint.decode(errors="replace")
+
+
+def _printable(said: str) -> str:
+    """Return what a helper said of its failure, in one line; never what may be a secret."""
+    if "Secret" in said:
+        return "(what it said is not shown: it may hold a secret)"
+    return "".join(letter if letter.isprintable() else " " for letter in said)[:SHOWN_CHARACTERS]
 
 
 def _name(username: str, host: str) -> str:
