@@ -1,6 +1,7 @@
 """Layouts and archives from people who wish us ill: a clear error, and nothing outside its place."""
 
 import json
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +33,10 @@ def outside(path: Path) -> None:
         lambda path: path.write_bytes(path.read_bytes() + b"x"),
         lambda path: path.unlink(),
         lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), os.mkfifo(path)),
         outside,
     ],
-    ids=["empty", "truncated", "longer", "missing", "a folder", "a link to elsewhere"],
+    ids=["empty", "truncated", "longer", "missing", "a folder", "a pipe", "a link to elsewhere"],
 )
 @pytest.mark.parametrize("which", ["layer", "index"])
 def test_a_blob_that_is_not_what_its_name_says_is_neither_copied_nor_run(

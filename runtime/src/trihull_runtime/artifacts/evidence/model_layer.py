@@ -1,9 +1,11 @@
 """What the model's layer of an image holds, read out of its tar: `/models/<name>/manifest.json` and the files it names.
 
-Nothing is unpacked. The layer is the uppermost one of an image; what lies below cannot change what is in it.
+Nothing is unpacked. The layer is the uppermost one of an image; what lies below cannot change what is in it. It holds
+nothing else: a link, a whiteout or another spelling of a name could put something else in the place of what was read.
 """
 
 import hashlib
+import posixpath
 import re
 import tarfile
 import zlib
@@ -17,7 +19,8 @@ from trihull_runtime.artifacts.registry.unpacking import Uncompressed
 from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.manifest import MANIFEST_FILE, FileDigest, ModelManifest, release_digest
 
-PLACE: Final = r"(?:\./)?/?models/([^/]+)/([^/]+)"
+FOLDER: Final = r"/|/models|/models/[^/]+"
+FILE: Final = r"/models/([^/]+)/([^/]+)"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def read_model(layer: Path, source: str, diff_id: object) -> Model:
         diff_id: the digest of the uncompressed layer, as the image's configuration has it.
 
     Raises:
-        LayoutError: no intact layer, no model or several in it, or a file that is not what the manifest says.
+        LayoutError: no intact layer, no model or several in it, a file that is not what the manifest says, or anything
+            that the manifest does not name.
     """
     manifests: dict[str, bytes] = {}
     files: dict[tuple[str, str], FileDigest] = {}
@@ -51,9 +55,7 @@ def read_model(layer: Path, source: str, diff_id: object) -> Model:
             stream = Uncompressed(file)
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in tar:
-                    match = re.fullmatch(PLACE, member.name)
-                    if match is not None and not member.isdir():
-                        _take(tar, member, (match[1], match[2]), manifests, files, source)
+                    _take(tar, member, manifests, files, source)
             stream.drain()
     except (tarfile.TarError, zlib.error, EOFError, UnicodeError, OSError) as error:
         raise LayoutError(f"{source}: is no intact layer: {error}") from error
@@ -73,26 +75,34 @@ def read_model(layer: Path, source: str, diff_id: object) -> Model:
         if found != wanted:
             said = f"has {found.size_bytes} bytes with {found.digest}" if found is not None else "is missing"
             raise LayoutError(f"{source}: /models/{folder}/{name} {said}; the manifest says {wanted.digest}")
+    for other, name in files:
+        if other != folder or name not in (MANIFEST_FILE, *manifest.files):
+            raise LayoutError(f"{source}: holds /models/{other}/{name}, which the manifest does not name")
     return Model(manifest, release_digest(text))
 
 
 def _take(
     tar: tarfile.TarFile,
     member: tarfile.TarInfo,
-    place: tuple[str, str],
     manifests: dict[str, bytes],
     files: dict[tuple[str, str], FileDigest],
     source: str,
 ) -> None:
-    folder, name = place
+    path = posixpath.normpath(f"/{member.name.lstrip('/')}")
+    if member.isdir() and re.fullmatch(FOLDER, path):
+        return
     content = tar.extractfile(member) if member.isreg() else None
     if content is None:
-        raise LayoutError(f"{source}: /models/{folder}/{name} is no regular file")
+        raise LayoutError(f"{source}: {path} is no regular file")
+    match = re.fullmatch(FILE, path)
+    if match is None:
+        raise LayoutError(f"{source}: holds {path}, which is no file of a model")
+    folder, name = place = (match[1], match[2])
     if place in files:
-        raise LayoutError(f"{source}: /models/{folder}/{name} is there twice")
+        raise LayoutError(f"{source}: {path} is there twice")
     if name == MANIFEST_FILE:
         if member.size > DOCUMENT_BYTES:
-            raise LayoutError(f"{source}: /models/{folder}/{name} has {member.size} bytes; it is no manifest")
+            raise LayoutError(f"{source}: {path} has {member.size} bytes; it is no manifest")
         manifests[folder] = content.read()
     checksum = hashlib.sha256(manifests[folder] if name == MANIFEST_FILE else b"")
     while chunk := content.read(CHUNK_BYTES):

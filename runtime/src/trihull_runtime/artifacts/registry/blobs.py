@@ -73,6 +73,8 @@ def read_document_bytes(layout: Path, digest: str) -> bytes:
     """Read a blob of at most `DOCUMENT_BYTES`, verified; raises `LayoutError`."""
     path = blob_path(layout, digest)
     try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise LayoutError(f"{path}: is no regular file; copy the image again")
         with path.open("rb") as file:
             data = file.read(DOCUMENT_BYTES + 1)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests import released
-from tests.unit.runtime.artifacts.images import file, folder, symlink, tar_bytes
+from tests.unit.runtime.artifacts.images import file, folder, special, symlink, tar_bytes
 from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.evidence.model_layer import read_model
 from trihull_runtime.artifacts.registry.blobs import bytes_digest
@@ -58,6 +59,37 @@ def test_what_is_no_model_is_refused(
     filled = [file(info.name, manifest) if data == b"MANIFEST" else (info, data) for info, data in entries]
     with pytest.raises(LayoutError, match=said):
         read_model(tmp_path / "layer", "x", write(tmp_path / "layer", filled))
+
+
+EVIL = b"another model"
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([file("models//digits/model.onnx", EVIL)], "/models/digits/model.onnx is there twice"),
+        ([file("models/./digits/model.onnx", EVIL)], "/models/digits/model.onnx is there twice"),
+        ([file("/models/digits/model.onnx", EVIL)], "/models/digits/model.onnx is there twice"),
+        ([file("x/../models/digits/model.onnx", EVIL)], "/models/digits/model.onnx is there twice"),
+        ([file("../models/digits/model.onnx", EVIL)], "/models/digits/model.onnx is there twice"),
+        ([symlink("models/digits", "../evil")], "/models/digits is no regular file"),
+        ([symlink("models", "/evil")], "/models is no regular file"),
+        ([special("models/digits/alias", tarfile.LNKTYPE, "models/digits/model.onnx")], "alias is no regular file"),
+        ([folder("models/digits/model.onnx")], "/models/digits/model.onnx is no regular file"),
+        ([file("models/.wh.digits", b"")], "/models/.wh.digits, which is no file of a model"),
+        ([file("models/digits/.wh.model.onnx", b"")], "model.onnx, which the manifest does not name"),
+        ([file("models/digits/plugin.so", EVIL)], "/models/digits/plugin.so, which the manifest does not name"),
+        ([file("models/other/model.onnx", EVIL)], "/models/other/model.onnx, which the manifest does not name"),
+        ([file("models/digits/data/model.onnx", EVIL)], "/models/digits/data/model.onnx, which is no file of a model"),
+        ([file("app/sitecustomize.py", EVIL)], "/app/sitecustomize.py, which is no file of a model"),
+    ],
+)
+def test_nothing_may_take_the_place_of_what_was_read(
+    tmp_path: Path, manifest: bytes, entries: list[tuple[tarfile.TarInfo, bytes]], said: str
+) -> None:
+    whole = [file("models/digits/manifest.json", manifest), file("models/digits/model.onnx", released.GRAPH)]
+    with pytest.raises(LayoutError, match=re.escape(said)):
+        read_model(tmp_path / "layer", "x", write(tmp_path / "layer", [*whole, *entries]))
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"garbage" * 200, gzip.compress(b"x" * 600)[:-9]])
