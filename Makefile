@@ -37,13 +37,13 @@ $(addprefix test-,$(FOLDERS)): $(READY) engine
 
 test-container: $(READY) ## The image in Docker and containerd, and for arm64 under emulation (needs root)
 	@sh .ci/container-tools
-	@$(RUN)/pytest tests/container
+	@sh .ci/contained $(RUN)/pytest tests/container
 
 bench: bench-packaging ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
 
 bench-packaging: $(READY) ## Packaging beside Docker, buildah, oras and BentoML (needs root; 5 minutes)
 	@sh .ci/container-tools
-	@$(PYTHON) -m tests.benchmarks.packaging
+	@sh .ci/contained $(PYTHON) -m tests.benchmarks.packaging
 
 check: $(READY) ## Lint, format, types and import contracts
 	@$(RUN)/ruff check .

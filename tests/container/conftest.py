@@ -1,14 +1,18 @@
-"""What these tests run: a release packaged as anybody would, in a real registry."""
+"""What these tests run: a release packaged as anybody would, in a real registry, and the engines."""
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
-from tests.container.engines import TOOLS
+from tests.container import engines
+from tests.container.containers import Container
+from tests.container.engines import TOOLS, Containerd, Docker
 from tests.emulated import registries
 from trihull_packaging import builder
 from trihull_packaging.builder import Options
@@ -39,6 +43,12 @@ def pytest_sessionstart() -> None:
     if os.getuid() != 0 or missing:
         need = f"{', '.join(missing)} (`sh .ci/container-tools` installs them)" if missing else "root"
         pytest.exit(f"tests/container need {need}", returncode=1)
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the session in order, so that the engines end too."""
+    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +59,31 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
         (outcome,) = run.to_all([run.source(folder / "digits")], {"test": f"{server.host}/digits"}, lambda _: None)
         assert outcome.problem == ""
         yield Published(release, folder / "digits", f"{server.host}/digits@{release.image.index_digest}")
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    with engines.folder_of("docker") as folder, engines.docker(folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def containerd() -> Iterator[Containerd]:
+    with engines.folder_of("containerd") as folder, engines.containerd(folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def in_docker(docker: Docker, published: Published) -> Iterator[Container]:
+    docker("pull", published.reference)
+    with docker.container(published.reference) as (_, container):
+        container.wait_ready()
+        yield container
+
+
+@pytest.fixture(scope="session")
+def in_containerd(containerd: Containerd, published: Published) -> Iterator[Container]:
+    containerd.pull(published.reference)
+    with engines.network() as (name, host), containerd.container(published.reference, name, host) as container:
+        container.wait_ready()
+        yield container

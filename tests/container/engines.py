@@ -1,111 +1,27 @@
 """Two container engines of the tests' own, each with its state in a temporary folder: Docker and containerd."""
 
 import contextlib
-import json
-import os
+import fcntl
+import secrets
+import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.container.containers import Container, run, until
+
 TOOLS: Final = (
     "dockerd", "docker", "containerd", "ctr", "runc", "skopeo", "buildah", "qemu-aarch64-static", "nsenter", "ip",
+    "unshare", "curl",
 )  # fmt: skip
-TRIHULL: Final = (sys.executable, "-c", "from trihull_runtime.cli import main; main()")
-MODEL: Final = "digits"
 CAPABILITIES: Final = (  # what containerd grants by default
     "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
     "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
 )  # fmt: skip
-
-
-def run(*command: str | Path, timeout_s: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; a failure shows what it wrote."""
-    done = subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, timeout=timeout_s, check=False
-    )
-    assert not check or done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> float:
-    """Wait for a condition; returns the seconds it took."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
-    return time.monotonic() - begun
-
-
-def alive(pid: int) -> bool:
-    """Whether a process is there, and more than an entry that nobody has collected yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-@dataclass(frozen=True)
-class Container:
-    """A running container's first process, and the address that it is asked at inside its own network."""
-
-    pid: int
-    host: str = "127.0.0.1"
-
-    def inside(self, *command: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run one of this machine's programs in the container's network."""
-        return run("nsenter", f"--net=/proc/{self.pid}/ns/net", *command, check=check)
-
-    def answers(self, path: str, port: int = 8080) -> bool:
-        """Whether an address gives 200."""
-        code = (
-            "import sys, urllib.request as u\n"
-            "try: sys.exit(u.urlopen(sys.argv[1], timeout=2).status != 200)\n"
-            "except OSError: sys.exit(1)"
-        )
-        url = f"http://{self.host}:{port}{path}"
-        return self.inside(sys.executable, "-I", "-c", code, url, check=False).returncode == 0
-
-    def wait_ready(self) -> None:
-        """Wait until the model can be asked."""
-        until(lambda: self.answers("/v2/health/ready"), "ready")
-
-    def wait_ready_closely(self) -> None:
-        """Wait until the model can be asked, looking every 5 ms: for those who measure it."""
-        code = (
-            "import sys, time, urllib.request as u\n"
-            "end = time.monotonic() + 30\n"
-            "while time.monotonic() < end:\n"
-            "    try: sys.exit(u.urlopen(sys.argv[1], timeout=2).status != 200)\n"
-            "    except OSError: time.sleep(0.005)\n"
-            "sys.exit(1)"
-        )
-        self.inside(sys.executable, "-I", "-c", code, f"http://{self.host}:8080/v2/health/ready")
-
-    def check(self, rows: Path) -> str:
-        """Ask for every row and compare with the bare model's answers; returns what the command printed."""
-        url = f"http://{self.host}:8080"
-        return self.inside(*TRIHULL, "predict", "--url", url, MODEL, "--rows", rows, "--check").stdout
-
-    def status(self, name: str) -> str:
-        """Return a field of /proc/PID/status."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:"))
-
-    def environment(self) -> dict[str, str]:
-        """Return the process's environment."""
-        data = Path(f"/proc/{self.pid}/environ").read_bytes().decode()
-        return dict(entry.split("=", 1) for entry in data.split("\0") if "=" in entry)
-
-    @property
-    def root(self) -> Path:
-        """The container's root, seen from this machine."""
-        return Path(f"/proc/{self.pid}/root")
 
 
 @contextlib.contextmanager
@@ -155,19 +71,31 @@ class Docker:
 
 @contextlib.contextmanager
 def folder_of(name: str) -> Iterator[Path]:
-    """Give a temporary folder with a short name: a socket's path has 107 characters at most (unix(7))."""
+    """Give a temporary folder with a short name: a socket's path has 107 characters at most (unix(7)).
+
+    Whoever holds the lock of its file `owner` is alive; what a killed session left is removed by the next.
+    """
+    for left in Path("/tmp").glob("th-*.*/owner"):
+        with left.open() as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left.parent)
     with tempfile.TemporaryDirectory(prefix=f"th-{name}.", dir="/tmp") as folder:
-        try:
-            yield Path(folder)
-        finally:  # an engine that was killed leaves what it mounted
-            mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-            for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
-                run("umount", mount)
+        unnamed = Path(folder, "owner.new")  # nobody may find it before it is locked
+        with unnamed.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            unnamed.rename(unnamed.with_name("owner"))
+            try:
+                yield Path(folder)
+            finally:  # an engine that was killed leaves what it mounted
+                mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+                for mount in sorted((mount for mount in mounts if mount.startswith(f"{folder}/")), reverse=True):
+                    run("umount", mount)
 
 
 @contextlib.contextmanager
 def docker(folder: Path) -> Iterator[Docker]:
     """Run a Docker daemon of one's own."""
+    folder.mkdir(exist_ok=True)
     made = Docker(folder)
     command = (
         "dockerd", "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none",
@@ -193,6 +121,11 @@ class Containerd:
     def __call__(self, *arguments: str | Path, check: bool = True) -> str:
         return run("ctr", "--address", self.address, "--namespace", "trihull", *arguments, check=check).stdout.strip()
 
+    def tasks(self) -> dict[str, tuple[int, str]]:
+        """Return what runs: its first process and its status, by name."""
+        rows = [line.split() for line in self("tasks", "list").splitlines()[1:]]
+        return {name: (int(pid), status) for name, pid, status in rows}
+
     def pull(self, reference: str) -> None:
         """Pull all platforms of an image from a registry on this machine."""
         self("images", "pull", "--plain-http", "--all-platforms", "--snapshotter", "native", reference)
@@ -208,11 +141,13 @@ class Containerd:
             "--mount", "type=tmpfs,src=tmpfs,dst=/tmp,options=size=16m:mode=1777", reference, name,
         )  # fmt: skip
         try:
-            lines = [line.split() for line in self("tasks", "list").splitlines()]
-            yield Container(next(int(words[1]) for words in lines if words[0] == name), host)
+            made = Container(self.tasks()[name][0], host, clients_of(network))
+            # ctr has no option for it
+            (made.cgroup("pids") / "pids.max").write_text("64")
+            yield made
         finally:
             self("tasks", "kill", "--signal", "SIGKILL", name, check=False)
-            until(lambda: "RUNNING" not in self("tasks", "list"), "the container's end")
+            until(lambda: self.tasks().get(name, (0, ""))[1] != "RUNNING", "the container's end")
             self("tasks", "delete", name, check=False)
             self("containers", "delete", name)
 
@@ -220,6 +155,7 @@ class Containerd:
 @contextlib.contextmanager
 def containerd(folder: Path) -> Iterator[Containerd]:
     """Run containerd of one's own, without the part that speaks to Kubernetes."""
+    folder.mkdir(exist_ok=True)
     made = Containerd(folder)
     (folder / "config.toml").write_text(f"""\
 version = 2
@@ -240,26 +176,28 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         yield made
 
 
+def clients_of(network: str) -> str:
+    """Return the name of the network on the other side, where clients are."""
+    return f"{network}c"
+
+
 @contextlib.contextmanager
 def network() -> Iterator[tuple[str, str]]:
-    """Make a network of two: this machine and one namespace; gives its name and the address in it. No way leads out."""
-    name = f"trihull{os.getpid()}"
-    outside, inside = f"th{os.getpid()}a", f"th{os.getpid()}b"
+    """Make a network of two namespaces, one for a container and one for its clients; no way leads out of either.
+
+    Gives the container's namespace and address. This machine itself takes no part: what listens on it is out of reach.
+    """
+    name = f"trihull{secrets.token_hex(4)}"
+    clients = clients_of(name)
     run("ip", "netns", "add", name)
     try:
-        run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", name)
-        run("ip", "address", "add", "10.231.7.1/30", "dev", outside)
-        run("ip", "link", "set", outside, "up")
-        run("ip", "-n", name, "address", "add", "10.231.7.2/30", "dev", inside)
-        run("ip", "-n", name, "link", "set", inside, "up")
-        run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "netns", "add", clients)
+        run("ip", "-n", clients, "link", "add", "veth", "type", "veth", "peer", "name", "veth", "netns", name)
+        for namespace, address in ((clients, "10.231.7.1/30"), (name, "10.231.7.2/30")):
+            run("ip", "-n", namespace, "address", "add", address, "dev", "veth")
+            run("ip", "-n", namespace, "link", "set", "veth", "up")
+            run("ip", "-n", namespace, "link", "set", "lo", "up")
         yield name, "10.231.7.2"
     finally:
         run("ip", "netns", "delete", name)
-
-
-def platforms(index: str) -> set[str]:
-    """Return the platforms of an index's JSON."""
-    return {
-        f"{entry['platform']['os']}/{entry['platform']['architecture']}" for entry in json.loads(index)["manifests"]
-    }
+        run("ip", "netns", "delete", clients, check=False)  # not there when it could not be made

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tests.benchmarks.packaging import peers
 from tests.benchmarks.table import Row, finish, median
-from tests.container import engines
+from tests.container import containers, engines
 from tests.container.conftest import Published
 from tests.emulated import faulty, registries
 from trihull_packaging import bases, builder, lock, spec
@@ -285,7 +285,7 @@ def starts(state: Path, release: Release) -> list[Row]:
     ]  # fmt: skip
 
 
-def _ready_s(container: engines.Container) -> float:
+def _ready_s(container: containers.Container) -> float:
     """Wait until ready; returns the seconds since the process began (proc(5): field 22, in ticks since boot)."""
     container.wait_ready_closely()
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -298,7 +298,7 @@ def verify(state: Path) -> Row:
     times = []
     for _ in range(5):
         begun = time.perf_counter()
-        engines.run(*engines.TRIHULL, "verify", state / "release")
+        containers.run(*containers.TRIHULL, "verify", state / "release")
         times.append(time.perf_counter() - begun)
     return Row("trihull verify, release on disk: s", median(times), "<= 1", median(times) <= 1, samples={"ours": times})
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.container.engines import Docker, run
+from tests.container.containers import run
+from tests.container.engines import Docker
 from trihull_packaging import contents, resolver
 from trihull_packaging.base import interpreter
 from trihull_packaging.base.image import Base
