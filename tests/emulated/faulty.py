@@ -53,6 +53,7 @@ class Proxy:
     host: str
     faults: list[Fault] = field(default_factory=list)
     seen: list[tuple[str, str, int]] = field(default_factory=list)
+    authorizations: set[str] = field(default_factory=set)
     dead: bool = False
     referrers: dict[str, list[dict[str, Any]]] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -120,6 +121,8 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy, upstream: str) -> None
     if proxy.dead:
         _close(handler)
         return
+    if "Authorization" in handler.headers:
+        proxy.authorizations.add(handler.headers["Authorization"])
     fault = proxy.take(method, path)
     length = int(handler.headers.get("Content-Length") or 0)
     assert "chunked" not in handler.headers.get("Transfer-Encoding", ""), "nothing of ours is sent in chunks"

@@ -170,7 +170,6 @@ def test_a_registry_with_its_own_list_of_referrers_is_asked_for_that(server: Ser
         registry = remote(proxy.host, tmp_path)
         source, digest = image(tmp_path)
         made = attach(source, source.read_manifest(digest), tmp_path, b"text")
-        transfer.copy(source, registry, digest)
         entry = {
             "mediaType": MANIFEST_TYPE,
             "digest": made.digest,
@@ -178,6 +177,7 @@ def test_a_registry_with_its_own_list_of_referrers_is_asked_for_that(server: Ser
             "artifactType": "application/x",
         }
         proxy.referrers[digest] = [entry]
+        transfer.copy(source, registry, digest)
         assert registry.referrers(digest) == (Descriptor(MANIFEST_TYPE, made.digest, len(made.data), "application/x"),)
     assert server.tags(f"tests/{tmp_path.name.lower()}") == []  # no fallback tag was needed
 

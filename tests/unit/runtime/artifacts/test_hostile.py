@@ -19,6 +19,11 @@ def largest(folder: Path) -> Path:
     return max((folder / "blobs/sha256").iterdir(), key=lambda path: path.stat().st_size)
 
 
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def outside(path: Path) -> None:
     (path.parent.parent.parent.parent / "secret").write_bytes(b"s" * path.stat().st_size)
     path.unlink()
@@ -33,7 +38,7 @@ def outside(path: Path) -> None:
         lambda path: path.write_bytes(path.read_bytes() + b"x"),
         lambda path: path.unlink(),
         lambda path: (path.unlink(), path.mkdir()),
-        lambda path: (path.unlink(), os.mkfifo(path)),
+        a_pipe,
         outside,
     ],
     ids=["empty", "truncated", "longer", "missing", "a folder", "a pipe", "a link to elsewhere"],

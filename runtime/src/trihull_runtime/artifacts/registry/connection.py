@@ -30,6 +30,7 @@ Broken = (
     requests.ConnectionError,
     requests.Timeout,
     requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
     urllib3.exceptions.HTTPError,
 )
 
@@ -157,6 +158,9 @@ class Connection:
                 method, address, data=body, timeout=TIMEOUT_S, allow_redirects=False, verify=client._tlsverify,
                 **{**options, "headers": signed},
             )  # fmt: skip
+            if own and sent.status_code == 401:  # the token ended between the upload's opening and its content
+                sent.close()
+                raise requests.ConnectionError("signed out amid an upload")
             return sent
         except Broken:
             raise
@@ -175,6 +179,8 @@ class Connection:
             verify = os.environ.get(CA_VARIABLE) or True
             client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=verify)
             client.__enter__()  # a session: one connection that is kept
+            # Without this, requests would put what ~/.netrc has for the host over our own.
+            client._sessions[0].auth = lambda request: request  # type: ignore[union-attr]  # entered: it is a session
             client._sessions[0].max_redirects = REDIRECTS_MAX  # type: ignore[union-attr]  # entered: it is a session
             client._timeout = TIMEOUT_S  # type: ignore[assignment]  # requests takes a pair, which dxf's types do not say
             self._threads.client = client
@@ -187,6 +193,10 @@ class Connection:
             client.__exit__(None, None, None)
 
     def _sign_in(self, client: Any, response: requests.Response) -> None:
+        if urlsplit(response.url).netloc != self.host:  # whoever a registry redirects to may not ask for its password
+            raise DeniedError(
+                f"{self.name}: redirects to {urlsplit(response.url).netloc}, which wants credentials; refused"
+            )
         credentials = self.keychain(self.host)
         self._used.append(credentials)
         if credentials is None:

@@ -6,6 +6,7 @@ go on by Range. Nothing that a registry gives is believed: sizes and digests are
 """
 
 import json
+import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,14 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 
 from trihull_runtime.artifacts.errors import ContentError, RegistryError
-from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES, DOCUMENT_BYTES, bytes_digest, document_bytes
+from trihull_runtime.artifacts.registry.blobs import bytes_digest, document_bytes
 from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection
-from trihull_runtime.artifacts.registry.downloads import Download
+from trihull_runtime.artifacts.registry.downloads import Download, document_of
 from trihull_runtime.artifacts.registry.keychain import Keychain
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, subject_of
 from trihull_runtime.artifacts.registry.retrying import Retry
+from trihull_runtime.contract.codec import DIGEST
 
 ACCEPT: Final = ", ".join(
     (
@@ -34,6 +36,7 @@ ACCEPT: Final = ", ".join(
     )
 )
 WITHOUT_REFERRERS: Final = (400, 404, 405)  # what registries answer that never heard of the referrers API
+PARTS_MAX: Final = 100  # of a list of referrers
 WRITERS_MAX: Final = 8  # attempts to add to a list that others add to as well
 
 
@@ -73,8 +76,9 @@ class DistributionRegistry:
         """Return whether the registry says it has the blob, with this size."""
         try:
             response = self._connection.request(
-                "head", f"blobs/{descriptor.digest}", f"asking for {descriptor.digest}", expect=(200,)
-            )
+                "head", f"blobs/{descriptor.digest}", f"asking for {descriptor.digest}", expect=(200,),
+                headers={"Accept-Encoding": "identity"},
+            )  # fmt: skip
         except AnsweredError as error:
             if error.status == 404:
                 return False
@@ -136,18 +140,7 @@ class DistributionRegistry:
         """Return what a digest or a tag names."""
 
         def consume(response: requests.Response) -> Manifest:
-            with response:
-                data = b""
-                for chunk in response.iter_content(CHUNK_BYTES):
-                    data += chunk
-                    if len(data) > DOCUMENT_BYTES:
-                        raise ContentError(
-                            f"{self.name}: {reference} has more than {DOCUMENT_BYTES >> 20} MiB; refused"
-                        )
-                length = response.headers.get("Content-Length")
-                if length is not None and length != str(len(data)) and "Content-Encoding" not in response.headers:
-                    raise requests.ConnectionError(f"the answer ends after {len(data)} of {length} bytes")
-            return self._believed(reference, data, response)
+            return self._believed(reference, document_of(response, f"{self.name}: {reference}"), response)
 
         found: Manifest = self._connection.request(
             "get",
@@ -175,14 +168,11 @@ class DistributionRegistry:
         index = self._referrers_index(digest)
         result = {}
         for entry in index:
-            kind = entry.get("artifactType")
-            found = Descriptor(
-                str(entry.get("mediaType")),
-                str(entry.get("digest")),
-                entry.get("size", -1),
-                kind if isinstance(kind, str) else None,
-            )
-            result[found.digest] = found
+            kind, size, own = entry.get("artifactType"), entry.get("size"), str(entry.get("digest"))
+            if re.fullmatch(DIGEST, own) is None or type(size) is not int or size < 0:
+                raise ContentError(f"{self.name}: referrers of {digest}: expected a descriptor, found {entry!r:.120}")
+            kind = kind if isinstance(kind, str) else None
+            result[own] = Descriptor(str(entry.get("mediaType")), own, size, kind)
         return tuple(sorted(result.values(), key=lambda found: (found.artifact_type or "", found.digest)))
 
     def _mounted(self, descriptor: Descriptor, other: str) -> bool:
@@ -205,9 +195,9 @@ class DistributionRegistry:
 
         with path.open("rb") as file:
 
-            def content() -> BinaryIO:
+            def content() -> BinaryIO | bytes:
                 file.seek(0)
-                return file
+                return file if descriptor.size_bytes else b""  # a file of nothing would be sent in chunks
 
             response = self._connection.request(
                 "put",
@@ -265,14 +255,24 @@ class DistributionRegistry:
     def _referrers_index(self, digest: str) -> list[dict[str, Any]]:
         """Return the entries of the registry's own list, else of the one under the fallback tag."""
 
-        def consume(response: requests.Response) -> Any:
-            return response.content[: DOCUMENT_BYTES + 1]
+        what, following = f"referrers of {digest}", ""
 
+        def consume(response: requests.Response) -> list[dict[str, Any]]:
+            nonlocal following
+            following = str(response.links.get("next", {}).get("url", ""))  # distribution specification: in parts
+            return self._entries(document_of(response, f"{self.name}: {what}"), what)
+
+        result: list[dict[str, Any]] = []
+        address = f"referrers/{digest}"
         try:
-            data = self._connection.request(
-                "get", f"referrers/{digest}", f"asking what refers to {digest}", expect=(200,), consume=consume
-            )
-            return self._entries(data, f"referrers of {digest}")
+            for _ in range(PARTS_MAX):
+                result += self._connection.request(
+                    "get", address, f"asking what refers to {digest}", expect=(200,), consume=consume, stream=True
+                )
+                if not following:
+                    return result
+                address = following
+            raise ContentError(f"{self.name}: {what}: the list has no end; refused")
         except AnsweredError as error:
             if error.status not in WITHOUT_REFERRERS:
                 raise

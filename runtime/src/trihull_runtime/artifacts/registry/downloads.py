@@ -6,7 +6,7 @@ from typing import BinaryIO
 import requests
 
 from trihull_runtime.artifacts.errors import ContentError
-from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES
+from trihull_runtime.artifacts.registry.blobs import CHUNK_BYTES, DOCUMENT_BYTES
 from trihull_runtime.artifacts.registry.protocol import Descriptor
 
 
@@ -50,3 +50,22 @@ class Download:
     def digest(self) -> str:
         """Return the digest of all that came."""
         return f"sha256:{self._checksum.hexdigest()}"
+
+
+def document_of(response: requests.Response, what: str) -> bytes:
+    """Return an answer's body, of at most `DOCUMENT_BYTES`; `what` is what errors call it.
+
+    Raises:
+        ContentError: there is more.
+        requests.ConnectionError: it ended too early.
+    """
+    data = b""
+    with response:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            data += chunk
+            if len(data) > DOCUMENT_BYTES:
+                raise ContentError(f"{what} has more than {DOCUMENT_BYTES >> 20} MiB; refused")
+    length = response.headers.get("Content-Length")
+    if length is not None and length != str(len(data)) and "Content-Encoding" not in response.headers:
+        raise requests.ConnectionError(f"the answer ends after {len(data)} of {length} bytes")
+    return data

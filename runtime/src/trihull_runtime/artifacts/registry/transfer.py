@@ -11,12 +11,13 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.artifacts.errors import LayoutError, RegistryError
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, Registry
 from trihull_runtime.contract.codec import DIGEST
 
 PARALLEL: Final = 4
+LISTED_MAX: Final = 4  # attempts to be in a list that others write too
 DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES: Final = frozenset({INDEX_TYPE, DOCKER_INDEX})
@@ -114,10 +115,7 @@ def copy(
     target.write_manifest(image.top)
     if evidence:
         for subject in (image.top, *image.manifests):
-            for found in source.referrers(subject.digest):
-                document = describe(source, found.digest)
-                _blobs_across(source, target, document.blobs, count)
-                target.write_manifest(document.top)
+            _evidence_across(source, target, subject.digest, count)
     if tag is not None:
         target.write_manifest(image.top, tag)
     return Copied(count.sent, count.present, count.sent_bytes)
@@ -137,6 +135,22 @@ class _Count:
             self.sent += sent_bytes is not None
             self.sent_bytes += sent_bytes or 0
             self._report(Progress(blob, sent_bytes or 0))
+
+
+def _evidence_across(source: Registry, target: Registry, subject: str, count: "_Count") -> None:
+    """Copy what refers to a manifest, and look whether it is listed there: others may have written the list at once."""
+    documents = [describe(source, found.digest) for found in source.referrers(subject)]
+    for document in documents:
+        _blobs_across(source, target, document.blobs, count)
+    missing = documents
+    for _ in range(LISTED_MAX):
+        for document in missing:
+            target.write_manifest(document.top)
+        listed = {found.digest for found in target.referrers(subject)} if missing else set()
+        missing = [document for document in missing if document.top.digest not in listed]
+        if not missing:
+            return
+    raise RegistryError(f"{target.name}: others write the list of what refers to {subject}; run it again")
 
 
 def _blobs_across(source: Registry, target: Registry, blobs: tuple[Descriptor, ...], count: _Count) -> None:
