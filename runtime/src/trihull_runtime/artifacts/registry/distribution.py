@@ -8,7 +8,6 @@ go on by Range. Nothing that a registry gives is believed: sizes and digests are
 import json
 import re
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +64,6 @@ class DistributionRegistry:
         """
         self._connection = Connection(host, repository, keychain, retry or Retry(), insecure)
         self._mounts = tuple(mounts)
-        self._listing = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -300,14 +298,13 @@ class DistributionRegistry:
     def _list(self, subject: str, entry: dict[str, Any]) -> None:
         """Add to the list under the fallback tag, and look whether it is still there: others may write it too."""
         tag = _fallback(subject)
-        with self._listing:
-            for _ in range(WRITERS_MAX):
-                known = self._listed(tag)
-                if any(other.get("digest") == entry["digest"] for other in known):
-                    return
-                entries = sorted([*known, entry], key=lambda other: str(other.get("digest")))
-                data = document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
-                self._put(Manifest(bytes_digest(data), INDEX_TYPE, data), tag)
+        for _ in range(WRITERS_MAX):
+            known = self._listed(tag)
+            if any(other.get("digest") == entry["digest"] for other in known):
+                return
+            entries = sorted([*known, entry], key=lambda other: str(other.get("digest")))
+            data = document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+            self._put(Manifest(bytes_digest(data), INDEX_TYPE, data), tag)
         raise RegistryError(f"{self.name}: {tag}: others write this list at the same time; run it again")
 
 

@@ -6,7 +6,7 @@ A copy that fails or is killed leaves blobs that nothing names; run again, it go
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
@@ -114,8 +114,7 @@ def copy(
         target.write_manifest(manifest, part=True)
     target.write_manifest(image.top)
     if evidence:
-        for subject in (image.top, *image.manifests):
-            _evidence_across(source, target, subject.digest, count)
+        _evidence_across(source, target, [manifest.digest for manifest in (image.top, *image.manifests)], count)
     if tag is not None:
         target.write_manifest(image.top, tag)
     return Copied(count.sent, count.present, count.sent_bytes)
@@ -137,16 +136,26 @@ class _Count:
             self._report(Progress(blob, sent_bytes or 0))
 
 
-def _evidence_across(source: Registry, target: Registry, subject: str, count: "_Count") -> None:
-    """Copy what refers to a manifest, and look whether it is listed there: others may have written the list at once."""
-    documents = [describe(source, found.digest) for found in source.referrers(subject)]
-    for document in documents:
-        _blobs_across(source, target, document.blobs, count)
+def _evidence_across(source: Registry, target: Registry, subjects: Sequence[str], count: "_Count") -> None:
+    """Copy what refers to manifests: all blobs first, then each subject's evidence beside the others'."""
+    documents = {
+        subject: [describe(source, found.digest) for found in source.referrers(subject)] for subject in subjects
+    }
+    blobs = {blob.digest: blob for found in documents.values() for document in found for blob in document.blobs}
+    _blobs_across(source, target, tuple(blobs.values()), count)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        work = [pool.submit(_list_evidence, target, subject, found) for subject, found in documents.items() if found]
+        for future in work:
+            future.result()
+
+
+def _list_evidence(target: Registry, subject: str, documents: Sequence[Image]) -> None:
+    """Write a subject's evidence, and look whether it is listed: others may have written the list at the same time."""
     missing = documents
     for _ in range(LISTED_MAX):
         for document in missing:
             target.write_manifest(document.top)
-        listed = {found.digest for found in target.referrers(subject)} if missing else set()
+        listed = {found.digest for found in target.referrers(subject)}
         missing = [document for document in missing if document.top.digest not in listed]
         if not missing:
             return
