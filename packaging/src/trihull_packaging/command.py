@@ -60,6 +60,8 @@ def command(
     Nothing is written to the output unless every check passes.
     """
     _check_usage(model_dir, router, output, make_lock, locked, release)
+    if router and click.get_current_context().get_parameter_source("key") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--sign signs a model's evidence; the router's image has none")
     from trihull_packaging import builder
     from trihull_packaging.errors import ToolError
     from trihull_packaging.progress import Progress

@@ -25,6 +25,12 @@ def test_a_model_or_the_router_must_be_asked_for(arguments: list[str]) -> None:
     assert "give either a model's folder or --router" in result.output
 
 
+def test_a_key_for_the_router_is_refused_and_not_ignored(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["--router", "--sign", str(tmp_path / "key.pem")])
+    assert result.exit_code == 2
+    assert "the router's image has none" in result.output
+
+
 def test_a_bad_model_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").write_text("name: 7\n", encoding="utf-8")
     result = CliRunner().invoke(command, [str(tmp_path), "--output", str(tmp_path / "out")])
