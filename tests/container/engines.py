@@ -93,12 +93,12 @@ def folder_of(name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def docker(folder: Path) -> Iterator[Docker]:
-    """Run a Docker daemon of one's own."""
+def docker(folder: Path, storage: str = "vfs") -> Iterator[Docker]:
+    """Run a Docker daemon of one's own; `vfs` works on every file system, `overlay2` is what machines have."""
     folder.mkdir(exist_ok=True)
     made = Docker(folder)
     command = (
-        "dockerd", "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none",
+        "dockerd", f"--storage-driver={storage}", "--iptables=false", "--ip6tables=false", "--bridge=none",
         f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--host={made.address}", f"--pidfile={folder}/pid",
     )  # fmt: skip
 

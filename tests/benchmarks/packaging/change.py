@@ -1,8 +1,8 @@
-"""Makes a release of a model that passed its gates before, and pushes it: `change.py STATE OUTPUT [REGISTRY]`.
+"""Makes a release of a model that passed its gates before, and pushes it, in a process of its own.
 
-STATE is a folder with `digits/` (the model, locked), `scratch/` (what the gates left) and `release/` (made of it). What
-it prints is JSON: seconds in this process from the first own line to the end, and the peak of memory over that of the
-imports, in bytes.
+Its arguments are a workspace's folder, a new folder, a registry (empty: nothing is pushed) and `evidence` (empty: the
+image alone is pushed). What it prints is JSON: the digest of the index; seconds from the first own line to the end, of
+packing, of the evidence in that, and of the push; and the peak of memory over that of the imports, in bytes.
 """
 
 import io
@@ -17,7 +17,8 @@ from trihull_packaging.builder import Options, Passed
 from trihull_packaging.progress import Progress
 from trihull_packaging.steps.parity import Answers, Difference
 from trihull_runtime.artifacts.publishing import run
-from trihull_runtime.artifacts.registry import distribution, transfer
+from trihull_runtime.artifacts.registry import distribution, references, transfer
+from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.contract import Release
 
 
@@ -28,36 +29,53 @@ def peak_bytes() -> int:
     return int(found[1]) << 10
 
 
-def main(state: Path, output: Path, registry: str | None) -> None:
-    idle, begun = peak_bytes(), time.perf_counter()
-    assert distribution.ACCEPT
-    assert transfer.PARALLEL
-    model = state / "digits"
+def packed(folder: Path, output: Path, progress: Progress) -> Release:
+    """Make the release of what is in a workspace."""
+    model = folder / "digits"
     wanted = spec.load(model)
     request = builder._model_request(wanted, model, Options())
     found = lock.Lock.read(model / lock.FILE)
-    evaluation = Release.read(state / "release/release.json").evaluation
-    answers = Answers(state / "scratch/answers.json", json.loads((state / "scratch/answers.json").read_bytes()))
-    passed = Passed(state / "scratch/model.onnx", answers, {"test": Difference(270, 0, 1e-6, 0)}, evaluation)
+    evaluation = Release.read(folder / "release/release.json").evaluation
+    kept = folder / "scratch/answers.json"
+    answers = Answers(kept, json.loads(kept.read_bytes()))
+    passed = Passed(folder / "scratch/model.onnx", answers, {"test": Difference(270, 0, 1e-6, 0)}, evaluation)
     output.mkdir(parents=True)
-    made = builder.assemble(wanted, request, found, passed, None, output, Progress(stream=io.StringIO()))
-    built = time.perf_counter()
-    if registry is not None:
-        (outcome,) = run.to_all([run.source(output)], {"bench": registry}, lambda _: None)
+    return builder.assemble(wanted, request, found, passed, None, output, progress)
+
+
+def push(output: Path, registry: str, *, evidence: bool) -> None:
+    """Push a release as `trihull publish` does, or its image alone."""
+    source = run.source(output)
+    if evidence:
+        (outcome,) = run.to_all([source], {"bench": registry}, lambda _: None)
         assert outcome.problem == "", outcome.problem
+    else:
+        opened = references.open_registry(registry)
+        transfer.copy(
+            LayoutRegistry(source.layout), opened.registry, source.digest, tag=opened.reference, evidence=False
+        )
+
+
+def main() -> None:
+    """Do it, and print what it took."""
+    folder, output, registry, evidence = sys.argv[1:]
+    assert distribution.ACCEPT  # imported, as it would be by the command
+    idle, begun = peak_bytes(), time.perf_counter()
+    progress = Progress(stream=io.StringIO())
+    made = packed(Path(folder), Path(output), progress)
+    built = time.perf_counter()
+    if registry:
+        push(Path(output), registry, evidence=bool(evidence))
     done = time.perf_counter()
     print(
         json.dumps(
             {
+                "digest": made.image.index_digest,
                 "seconds": done - begun,
                 "build_s": built - begun,
+                "evidence_s": progress.seconds["attest"],
                 "push_s": done - built,
                 "growth_bytes": peak_bytes() - idle,
-                "digest": made.image.index_digest,
             }
         )
     )
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.table import MissingError
 from tests.container.containers import run
 from tests.container.engines import Docker
 from trihull_packaging import contents, resolver
@@ -18,8 +19,17 @@ from trihull_packaging.oci import layers, tars
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.steps.layers import clean
 
+SETUP: Final = (
+    "FROM the same image without its model's layer, COPY of the same model; build, then push to the same registry; "
+    "`buildah bud --layers --isolation chroot`, `docker build` with its cache and without BuildKit, which Debian's "
+    "docker.io cannot reach for want of buildx; one architecture, no evidence; a whole process each"
+)
 # BentoML serving an ONNX model: its server, the runtime, and what its `onnx` and `sklearn` frameworks import.
 BENTOML: Final = ("bentoml>=1.4,<1.5", "onnxruntime==1.32.0", "onnx>=1.19,<1.21", "scikit-learn>=1.7,<1.9", "numpy<2.5")
+BENTOML_SETUP: Final = (
+    f"{', '.join(BENTOML)}, installed by uv for the same Python and processor, cleaned, compiled and packed as ours, "
+    "on the same base, with the same model"
+)
 ORAS: Final = "oras==0.2.43"
 PUSH_BY_ORAS: Final = """
 import json, re, sys
@@ -60,7 +70,7 @@ class Buildah:
         self.storage = (
             "--root", str(folder / "storage"), "--runroot", str(folder / "run"), "--storage-driver", driver,
         )  # fmt: skip
-        self.name = f"{run('buildah', '--version').stdout.split(' (')[0].strip()}, {driver}, one architecture"
+        self.name = f"{run('buildah', '--version').stdout.split(' (')[0].replace(' version', '').strip()}, {driver}"
 
     def build_and_push(self, made: Context) -> float:
         """Return the seconds of both."""
@@ -78,8 +88,7 @@ class DockerBuild:
 
     def __init__(self, docker: Docker, driver: str) -> None:
         self.docker = docker
-        version = docker("version", "--format", "{{.Server.Version}}")
-        self.name = f"Docker {version}, {driver}, one architecture"
+        self.name = f"Docker {docker('version', '--format', '{{.Server.Version}}')}, {driver}"
 
     def build_and_push(self, made: Context) -> float:
         """Return the seconds of both."""
@@ -96,7 +105,9 @@ class DockerBuild:
 
 def oras_growth(folder: Path, host: str, file: Path) -> tuple[float, str]:
     """Return how many bytes of memory oras needs beside its imports to push a file, and its name."""
-    python = _environment(folder, ORAS)
+    _uv("venv", folder)
+    python = folder / "bin" / "python"
+    _uv("pip", "install", "--python", python, ORAS)
     done = run(python, "-c", PUSH_BY_ORAS, host, file, timeout_s=300)
     return float(json.loads(done.stdout.splitlines()[-1])["growth_bytes"]), ORAS.replace("==", " ")
 
@@ -104,14 +115,10 @@ def oras_growth(folder: Path, host: str, file: Path) -> tuple[float, str]:
 def bentoml_layer(folder: Path, base: Base) -> tuple[Layer, str]:
     """Return the layer of BentoML's closure on a base, made as ours is (installed, cleaned, packed), and its name."""
     folder.mkdir(parents=True)
-    environment = resolver.clean_environment()
     target = folder / "dependencies"
-    subprocess.run(
-        [
-            resolver.uv_binary(), "pip", "install", "--quiet", "--target", target, "--python", sys.executable,
-            *resolver.target(base.python_version, base.architecture), "--link-mode", "copy", *BENTOML,
-        ],
-        env=environment, check=True, timeout=600,
+    _uv(
+        "pip", "install", "--target", target, "--python", sys.executable,
+        *resolver.target(base.python_version, base.architecture), "--link-mode", "copy", *BENTOML,
     )  # fmt: skip
     found = contents.installed(target)
     clean(target)
@@ -120,12 +127,11 @@ def bentoml_layer(folder: Path, base: Base) -> tuple[Layer, str]:
     return made, f"BentoML {found['bentoml'][0]} + onnxruntime {found['onnxruntime'][0]}, {len(found)} packages"
 
 
-def _environment(folder: Path, requirement: str) -> Path:
-    environment = resolver.clean_environment()
-    uv = resolver.uv_binary()
-    subprocess.run([uv, "venv", "--quiet", folder], env=environment, check=True, timeout=60)
-    python = folder / "bin" / "python"
-    subprocess.run(
-        [uv, "pip", "install", "--quiet", "--python", python, requirement], env=environment, check=True, timeout=300
-    )
-    return python
+def _uv(*arguments: str | Path) -> None:
+    done = subprocess.run(
+        [resolver.uv_binary(), *arguments, "--quiet"],
+        env=resolver.clean_environment(), capture_output=True, text=True, check=False, timeout=600,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())
+        raise MissingError(f"a peer cannot be installed; check that the package index can be reached: {said[:500]}")
