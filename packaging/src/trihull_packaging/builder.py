@@ -20,7 +20,7 @@ from trihull_packaging.steps.parity import Answers
 from trihull_runtime.artifacts.registry.blobs import document_bytes
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.contract.codec import write_file
-from trihull_runtime.contract.release import Evaluation, Image, Release
+from trihull_runtime.contract.release import Evaluation, Image, Release, RouterBuild
 
 if TYPE_CHECKING:
     from trihull_runtime.artifacts.evidence.signing import SigningKey
@@ -183,9 +183,9 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
             platforms = {platform: found_.layers for platform, found_ in below.items()}
             indexed = index.run(partial / release.LAYOUT, platforms, "trihull_runtime.router", ROUTER_PORTS, labels)
             note.text = indexed.index.digest
-        document = {"version": 1, "index_digest": indexed.index.digest, "layout": release.LAYOUT}
+        build = RouterBuild(RouterBuild.CURRENT, indexed.index.digest, release.LAYOUT)
         found.write(partial / lock.FILE)
-        write_file(partial / "router.json", document_bytes(document) + b"\n")
+        write_file(partial / "router.json", document_bytes(build.to_value()) + b"\n")
     return RouterImage(indexed.index.digest, tuple(indexed.manifests))
 
 
@@ -231,7 +231,7 @@ def _locked(request: Request, path: Path, options: Options, progress: Progress) 
 def _resolved(request: Request, path: Path, progress: Progress) -> Lock:
     with (
         progress.step("lock", "base and wheels, for every architecture") as note,
-        _scratch(cache.home(), f"locking.{cache.key(str(path.absolute()))}") as scratch,
+        cache.scratch("locking") as scratch,
     ):
         found = locking.resolve(request, scratch)
         found.write(path)

@@ -64,7 +64,9 @@ def resolve(wanted: Wanted, python_version: str, architecture: str, folder: Path
         replaced |= hidden
         found = _compile(lines, replaced, python_version, architecture, folder, gpu=wanted.gpu)
     known = hashes(wanted.closure)
-    wheels = tuple(_wheel(found[name], python_version, architecture, known) for name in sorted(found))
+    order = {tag: place for place, tag in enumerate(tags(python_version, architecture))}
+    machine = f"Python {python_version} on {architecture}"
+    wheels = tuple(_wheel(found[name], order, machine, known) for name in sorted(found))
     return Resolved(wheels, {name: other for name, other in sorted(replaced.items()) if other in found})
 
 
@@ -94,7 +96,7 @@ def tags(python_version: str, architecture: str) -> list[Tag]:
     """Return the tags of the wheels that an image's Python takes, best first (PEP 425, PEP 600)."""
     machine = resolver.MACHINES[architecture]
     newest = int(resolver.GLIBC.rpartition("_")[2])
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 16, -1)]
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, 17, -1)]
     platforms += [f"manylinux_2_17_{machine}", f"manylinux2014_{machine}"]
     if architecture == "amd64":  # older names exist for x86 only
         platforms += [f"manylinux_2_{minor}_{machine}" for minor in range(16, 4, -1)]
@@ -135,10 +137,10 @@ def _compile(
 
 
 def _wheel(
-    package: Mapping[str, Any], python_version: str, architecture: str, known: Mapping[str, set[str]]
+    package: Mapping[str, Any], order: Mapping[Tag, int], machine: str, known: Mapping[str, set[str]]
 ) -> LockedWheel:
+    """Return the wheel of a package that fits best; `order` has the place of every tag that fits `machine` at all."""
     name, version = str(package["name"]), str(package["version"])
-    order = {tag: place for place, tag in enumerate(tags(python_version, architecture))}
     best: tuple[int, str, Mapping[str, Any]] | None = None
     for wheel in package.get("wheels", ()):
         file = wheel.get("name") or unquote(PurePosixPath(urlsplit(wheel["url"]).path).name)
@@ -146,7 +148,7 @@ def _wheel(
         if place is not None and (best is None or (place, file) < best[:2]):
             best = (place, file, wheel)
     if best is None:
-        raise StepError(f"{name} {version} has no wheel for Python {python_version} on {architecture}")
+        raise StepError(f"{name} {version} has no wheel for {machine}")
     sha256 = best[2]["hashes"]["sha256"]
     if name in known and sha256 not in known[name]:
         raise StepError(f"{best[1]}: the index's file has SHA-256 {sha256}, which trihull's own lock does not know")

@@ -172,3 +172,11 @@ def test_a_source_key_changes_with_any_file(tmp_path: Path) -> None:
     other.write_text("c")
     assert cache.source_key(str(one), str(other)) != before
     assert os.environ["TRIHULL_CACHE"]
+
+
+def test_two_scratch_folders_of_one_kind_at_once_are_two_and_go() -> None:
+    with cache.scratch("locking") as one, cache.scratch("locking") as other:
+        (one / "file").touch()
+        assert one != other
+        assert list(other.iterdir()) == []
+    assert list((cache.home() / "locking").iterdir()) == []

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from trihull_infra import demands
@@ -13,21 +12,12 @@ from trihull_runtime.contract import (
     EnvironmentReleases,
     Release,
     ReleasedRouter,
+    RouterBuild,
     SiteRelease,
     Verdict,
 )
-from trihull_runtime.contract.codec import Digest, Document
 from trihull_runtime.contract.manifest import MANIFEST_FILE, release_digest
 from trihull_runtime.errors import InputError
-
-
-@dataclass(frozen=True)
-class RouterBuild(Document):
-    """`router.json`, which `trihull package --router` writes: the image's index digest and its layout beside it."""
-
-    version: int
-    index_digest: Digest
-    layout: str
 
 
 def release(

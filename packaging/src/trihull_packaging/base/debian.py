@@ -2,7 +2,6 @@
 
 import contextlib
 import platform
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -122,10 +121,8 @@ def _recipe() -> str:
 def _machine(architecture: str) -> Iterator[apt.Apt]:
     """Give an apt in a folder of its own, which is removed afterwards."""
     archives = apt.machine_sources()
-    parent = cache.home() / "apt"
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{architecture}.", dir=parent) as folder:
-        yield apt.Apt(Path(folder), archives, architecture)
+    with cache.scratch("apt") as folder:
+        yield apt.Apt(folder, archives, architecture)
 
 
 def _fill(machine: apt.Apt, packages: tuple[apt.Package, ...], compiler: Interpreter | None, folder: Path) -> None:

@@ -5,7 +5,6 @@ v1, DSSE, sigstore bundle v0.3, CycloneDX 1.6; BuildKit's attestations lie in th
 """
 
 import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,12 +13,12 @@ from urllib.parse import unquote
 from trihull_packaging.inspecting import documents
 from trihull_packaging.inspecting.facts import AttestationFacts, InstalledPackage
 from trihull_runtime.artifacts.errors import LayoutError
+from trihull_runtime.artifacts.evidence.attached import read_blob
+from trihull_runtime.artifacts.evidence.statement import GATE, SBOM
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry
 from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.release import Evaluation, Gate, Verdict
 
-BILL: Final = "https://cyclonedx.org/bom"
-GATE: Final = "https://trihull.dev/gate/v1"
 SIZE: Final = "trihull:size_bytes"
 EVIDENCE_MAX: Final = 1000  # of one subject
 BUILDKIT_TYPE: Final = "application/vnd.in-toto+json"
@@ -61,7 +60,8 @@ def _artifact(registry: Registry, subject: str, referrer: Descriptor) -> Attache
     statement: Mapping[str, Any] = {}
     signed = False
     if len(layers) == 1 and "json" in layers[0].media_type and layers[0].size_bytes <= documents.DOCUMENT_BYTES:
-        statement, signed = statement_of(source, _document(registry, source, layers[0]))
+        document = documents.parse(source, read_blob(registry, layers[0]))
+        statement, signed = statement_of(source, document)
     predicate_type = documents.text(source, statement, "predicateType") or kind
     return Attached(AttestationFacts(predicate_type, referrer.digest, subject, signed, size), statement)
 
@@ -106,7 +106,7 @@ def bill_packages(source: str, statement: Mapping[str, Any]) -> tuple[InstalledP
         LayoutError: a component is not what CycloneDX says.
     """
     predicate = statement.get("predicate")
-    if not str(statement.get("predicateType", "")).startswith(BILL) or not isinstance(predicate, dict):
+    if not str(statement.get("predicateType", "")).startswith(SBOM) or not isinstance(predicate, dict):
         return None
     found = []
     for component in documents.items(source, predicate, "components", most=100_000):
@@ -148,9 +148,3 @@ def gate_evaluation(source: str, statement: Mapping[str, Any]) -> Evaluation | N
         return Evaluation(metrics, gates, Verdict(value["verdict"]))
     except (ContractError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise LayoutError(f"{source}: its evaluation is not what it should be: {error!r:.120}") from error
-
-
-def _document(registry: Registry, source: str, blob: Descriptor) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    registry.read_blob(blob, buffer)
-    return documents.parse(source, buffer.getvalue())

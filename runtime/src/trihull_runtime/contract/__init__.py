@@ -14,6 +14,7 @@ from trihull_runtime.contract.release import (
     Image,
     Release,
     ReleasedModel,
+    RouterBuild,
     Verdict,
 )
 from trihull_runtime.contract.releases import EnvironmentReleases, ReleasedRouter, SiteRelease
@@ -37,6 +38,7 @@ __all__ = [
     "Release",
     "ReleasedModel",
     "ReleasedRouter",
+    "RouterBuild",
     "ServedModel",
     "ServingOutputs",
     "Signature",

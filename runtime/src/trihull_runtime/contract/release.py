@@ -65,6 +65,15 @@ class Attestation:
 
 
 @dataclass(frozen=True)
+class RouterBuild(Document):
+    """`router.json`, which `trihull package --router` writes: the image's index digest and its layout beside it."""
+
+    version: int
+    index_digest: Digest
+    layout: str
+
+
+@dataclass(frozen=True)
 class Release(Document):
     """One packaged model: image digest, model, evaluation, attestations."""
 

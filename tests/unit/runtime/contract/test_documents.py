@@ -18,6 +18,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "manifest.json": contract.ModelManifest,
     "release.json": contract.Release,
     "releases.json": contract.EnvironmentReleases,
+    "router_build.json": contract.RouterBuild,
     "serving.json": contract.ServingOutputs,
     "site.json": contract.SiteOutputs,
 }

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trihull_runtime.artifacts.registry import transfer
-from trihull_runtime.artifacts.registry.blobs import parse_document
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.references import Opened, open_registry
-from trihull_runtime.contract.codec import DIGEST
-from trihull_runtime.contract.errors import ContractError
-from trihull_runtime.contract.release import Release, Verdict
+from trihull_runtime.contract.release import Release, RouterBuild, Verdict
 from trihull_runtime.errors import InputError, TrihullError, UsageError
 
 SHOWN_BYTES = 1_000_000  # smaller blobs are not worth a line
@@ -69,7 +66,8 @@ def source(path: Path) -> Source:
             raise InputError(f"{path}: holds no {RELEASE} and no {ROUTER}; give what `trihull package` wrote")
         file = found[0]
     if file.name == ROUTER:
-        return _router(file)
+        build = RouterBuild.read(file)
+        return Source("router", file.parent / build.layout, build.index_digest)
     release = Release.read(file)
     if release.evaluation.verdict is not Verdict.PASSED:
         raise InputError(f"{file}: the evaluation of {release.model.name} failed; it is not published")
@@ -125,14 +123,6 @@ def _publish(image: Source, opened: Opened, note: Callable[[str], None]) -> tran
             note(f"{image.what}: sent {done.sent_bytes / 1e6:.1f} MB")
 
     return transfer.copy(LayoutRegistry(image.layout), opened.registry, image.digest, tag=tag, report=report)
-
-
-def _router(file: Path) -> Source:
-    document = parse_document(file, file.read_bytes())
-    digest, layout = document.get("index_digest"), document.get("layout")
-    if not isinstance(digest, str) or not isinstance(layout, str):
-        raise ContractError(str(file), "", f"expected index_digest ({DIGEST}) and layout")
-    return Source("router", file.parent / layout, digest)
 
 
 def _sum(one: transfer.Copied, other: transfer.Copied) -> transfer.Copied:

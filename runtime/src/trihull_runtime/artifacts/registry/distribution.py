@@ -18,7 +18,7 @@ import requests
 
 from trihull_runtime.artifacts.errors import ContentError, RegistryError
 from trihull_runtime.artifacts.registry.blobs import bytes_digest, document_bytes
-from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection
+from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection, MissingError
 from trihull_runtime.artifacts.registry.downloads import Download, document_of
 from trihull_runtime.artifacts.registry.keychain import Keychain
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
@@ -77,10 +77,8 @@ class DistributionRegistry:
                 "head", f"blobs/{descriptor.digest}", f"asking for {descriptor.digest}", expect=(200,),
                 headers={"Accept-Encoding": "identity"},
             )  # fmt: skip
-        except AnsweredError as error:
-            if error.status == 404:
-                return False
-            raise
+        except MissingError:
+            return False
         length = response.headers.get("Content-Length", "")
         if length != str(descriptor.size_bytes):
             raise ContentError(
@@ -280,10 +278,8 @@ class DistributionRegistry:
         """Return the entries of the list under a fallback tag; none when it is not there."""
         try:
             return self._entries(self.read_manifest(tag).data, tag)
-        except AnsweredError as error:
-            if error.status == 404:
-                return []
-            raise
+        except MissingError:
+            return []
 
     def _entries(self, data: bytes, what: str) -> list[dict[str, Any]]:
         try:

@@ -1,11 +1,10 @@
 """A base from a registry is fetched once, by its digest, and believed only when it is what the digest says."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.emulated import faulty, registries
+from tests.emulated import faulty
 from tests.emulated.faulty import Fault
 from tests.unit.runtime.artifacts.images import file, make_image, symlink
 from trihull_packaging.base import given
@@ -23,12 +22,6 @@ COMPILER = Interpreter((), {}, "3.11", ())
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIHULL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("trihull_runtime.artifacts.registry.retrying.Retry.wait_s", lambda *_: 0)
-
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[faulty.Proxy]:
-    with registries.running(tmp_path / "registry") as server, faulty.before(server.host) as started:
-        yield started
 
 
 @pytest.fixture

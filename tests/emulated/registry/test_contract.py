@@ -25,12 +25,6 @@ QUICK = Retry(attempts=4, sleep=lambda _: None)
 EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": bytes_digest(b"{}"), "size": 2}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with registries.running(tmp_path_factory.mktemp("registry")) as started:
-        yield started
-
-
 @pytest.fixture(params=["layout", "distribution"])
 def registry(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Registry:
     if request.param == "layout":
