@@ -14,6 +14,7 @@ from trihull_infra.errors import EmulatorError
 
 LOG = logging.getLogger(__name__)
 START_S: Final = 120.0
+SERVICES: Final = ("s3", "kms", "logs", "iam", "ecr", "eks", "ec2", "sts")  # what the handlers ask, and what those use
 CREDENTIALS: Final = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}  # moto checks none
 
 
@@ -37,8 +38,13 @@ class Moto:
         try:
             os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's own policies, which programs attach
             os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
+            from moto.backends import get_backend
             from moto.server import ThreadedMotoServer
 
+            # moto imports a service when it is first asked for, in the request's thread; two such imports at once can
+            # wait for each other, and Python lets one fail (_DeadlockError, an answer of 500). So here, one by one.
+            for service in SERVICES:
+                get_backend(service)
             server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
             server.start()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
