@@ -4,6 +4,7 @@ Everything here may be imported by any member. A document with an unknown versio
 a field of the wrong type is refused with a `ContractError` that names the path of what is wrong.
 """
 
+from trihull_runtime.contract.clients import Client, Clients, Issuer
 from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.fleet import Endpoint, Fleet, FleetSite, SiteState
 from trihull_runtime.contract.manifest import DataType, FileDigest, ModelManifest, Signature, Tensor
@@ -18,11 +19,15 @@ from trihull_runtime.contract.release import (
     Verdict,
 )
 from trihull_runtime.contract.releases import EnvironmentReleases, ReleasedRouter, SiteRelease
+from trihull_runtime.contract.routing import Canary, KnownAnswer, KnownTensor, Policy, ResidencyClass, Routing, Shadow
 from trihull_runtime.contract.serving import ServedModel, ServingOutputs
 from trihull_runtime.contract.site import NodePool, SiteOutputs
 
 __all__ = [
     "Attestation",
+    "Canary",
+    "Client",
+    "Clients",
     "ContractError",
     "DataType",
     "Endpoint",
@@ -33,14 +38,21 @@ __all__ = [
     "FleetSite",
     "Gate",
     "Image",
+    "Issuer",
+    "KnownAnswer",
+    "KnownTensor",
     "ModelManifest",
     "NodePool",
+    "Policy",
     "Release",
     "ReleasedModel",
     "ReleasedRouter",
+    "ResidencyClass",
     "RouterBuild",
+    "Routing",
     "ServedModel",
     "ServingOutputs",
+    "Shadow",
     "Signature",
     "SiteOutputs",
     "SiteRelease",

@@ -27,9 +27,10 @@ NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123 label: valid in Kuberne
 
 @dataclasses.dataclass(frozen=True)
 class Pattern:
-    """A string must match this regular expression as a whole."""
+    """A string must match this regular expression as a whole; a `secret` one is never repeated in an error."""
 
     regex: str
+    secret: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,8 +219,9 @@ def _decode_scalar(expected: Any, value: Any, name: str, path: str) -> Any:
 
 def _check(rule: Any, value: Any, name: str, path: str) -> None:
     match rule:
-        case Pattern(regex) if re.fullmatch(regex, value) is None:
-            raise ContractError(name, path, f"is {value!r}, which does not match {regex}")
+        case Pattern(regex, secret) if re.fullmatch(regex, value) is None:
+            shown = "what it holds" if secret else repr(value)
+            raise ContractError(name, path, f"is {shown}, which does not match {regex}")
         case Range(minimum, _) if minimum is not None and value < minimum:
             raise ContractError(name, path, f"is {value}, expected at least {minimum:g}")
         case Range(_, maximum) if maximum is not None and value > maximum:

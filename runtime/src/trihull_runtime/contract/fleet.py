@@ -3,11 +3,12 @@
 import enum
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from trihull_runtime.contract.codec import NAME, Digest, Document, Name, Pattern, Range
+from trihull_runtime.contract.codec import Digest, Document, Name, Pattern, Range
 from trihull_runtime.contract.errors import ContractError
+from trihull_runtime.contract.routing import Routing, check_name
 
 
 class SiteState(enum.StrEnum):
@@ -66,7 +67,8 @@ class FleetSite:
     """One site. `endpoint` is None until its serving was deployed once.
 
     `priority` 0 is the first choice; `weight` splits inside a priority; `cost_per_million` is money per million
-    requests and `capacity_per_s` requests per second, both None when unknown.
+    requests and `capacity_per_s` requests per second, both None when unknown. `ca_certificate` is PEM, or `system` for
+    the authorities that the router's own system trusts. `grpc_endpoint` is where the site speaks gRPC, if it does.
     """
 
     name: Name
@@ -80,23 +82,43 @@ class FleetSite:
     cost_per_million: Annotated[float, Range(minimum=0)] | None = None
     capacity_per_s: Annotated[float, Range(minimum=0)] | None = None
     state: SiteState = SiteState.ACTIVE
+    grpc_endpoint: Endpoint | None = None
 
 
 @dataclass(frozen=True)
 class Fleet(Document):
-    """All sites of an environment; `models` maps a model to the release digests that may answer for it."""
+    """All sites of an environment; `models` maps a model to the release digests that may answer for it.
+
+    `routing` are the rules of traffic: residency classes, canaries, shadows, known answers.
+    """
 
     version: int
     environment: Name
     models: Mapping[str, tuple[Digest, ...]]
     sites: tuple[FleetSite, ...]
+    routing: Routing = field(default_factory=Routing)
 
     def __post_init__(self) -> None:
-        """Refuse two sites of one name and model names that no route could carry."""
+        """Refuse two sites of one name, names that no route could carry, and rules for what is not there."""
         names = [site.name for site in self.sites]
         for name in names:
             if names.count(name) > 1:
                 raise ContractError("Fleet", "sites", f"names {name!r} twice")
         for model in self.models:
-            if len(model) > 63 or not model.replace("-", "").isalnum() or model != model.lower():
-                raise ContractError("Fleet", f"models.{model}", f"is not a model name ({NAME})")
+            check_name("Fleet", f"models.{model}", model)
+        for rule in ("canaries", "shadows", "known_answers"):
+            for model in getattr(self.routing, rule):
+                if model not in self.models:
+                    raise ContractError(
+                        "Fleet", f"routing.{rule}.{model}", "is for a model that `models` does not hold"
+                    )
+        for model, canary in self.routing.canaries.items():
+            for site in canary.sites:
+                _known(site, names, f"routing.canaries.{model}.sites")
+        for model, shadow in self.routing.shadows.items():
+            _known(shadow.site, names, f"routing.shadows.{model}.site")
+
+
+def _known(site: str, names: list[str], path: str) -> None:
+    if site not in names:
+        raise ContractError("Fleet", path, f"names {site!r}; the fleet has {', '.join(names)}")

@@ -1,7 +1,7 @@
 """The admin API: what is going on, and orders. A small ASGI application; docs/router.md lists its paths."""
 
-import asyncio
 import dataclasses
+import hmac
 import http
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,8 +10,7 @@ from typing import Any
 from trihull_runtime.contract import ContractError, Fleet, SiteState
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.errors import EnvoyError, RouterError
-from trihull_runtime.router.metrics import render_metrics
-from trihull_runtime.router.status import model_status
+from trihull_runtime.router.view import View
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,37 +37,53 @@ def _problem(status: int, text: str) -> Answer:
 
 
 class Admin:
-    """The ASGI application of one router."""
+    """The ASGI application of one router.
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    Args:
+        control: takes orders.
+        view: what is shown.
+        token: what every request but `/healthz` must bring as `Authorization: Bearer`; None asks for nothing.
+        address: the `host:port` it listens on: a request for another host is a page of somebody else's (DNS rebinding).
+    """
+
+    def __init__(self, control: Control, view: View, token: str | None, address: str) -> None:
+        self._control, self._view, self._token = control, view, token
+        host, _, port = address.rpartition(":")
+        self._hosts = {address, host, f"localhost:{port}", "localhost", f"127.0.0.1:{port}", f"[::1]:{port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        body = await _body(receive)
+        body = await read_body(receive)
         if body is None:
             answer = _problem(413, f"the body is larger than {BODY_LIMIT_BYTES} bytes")
+        elif scope["path"] != "/healthz" and not self._known_host(headers):
+            answer = _problem(421, "this is not the host that the admin API answers for")
         elif scope["method"] not in ("GET", "HEAD") and _foreign(headers):
             answer = _problem(403, "orders from another site's page are not taken")
+        elif scope["path"] != "/healthz" and not self._admitted(headers):
+            answer = _problem(401, "the admin API asks for its token: Authorization: Bearer TOKEN")
         else:
             answer = await self._answer(scope["method"], scope["path"], body)
-        fields = [
-            (b"content-type", answer.content_type.encode()),
-            (b"content-length", str(len(answer.body)).encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+        await respond(send, scope["method"], answer)
+
+    def _known_host(self, headers: dict[str, str]) -> bool:
+        return self._token is not None or headers.get("host", "") in self._hosts
+
+    def _admitted(self, headers: dict[str, str]) -> bool:
+        if self._token is None:
+            return True
+        given = headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), self._token.encode())
 
     async def _answer(self, method: str, path: str, body: bytes) -> Answer:
         match ("GET" if method == "HEAD" else method), path.strip("/").split("/"):
             case "GET", ["healthz"]:
                 return _json({"alive": True})
             case "GET", ["v1", "status"]:
-                return _json(await self.status())
+                return _json(await self._view.status())
             case "GET", ["v1", "events"]:
                 return _json({"events": list(self._control.events.recent)})
             case "GET", ["v1", "fleet"]:
@@ -80,7 +95,7 @@ class Admin:
             case "POST", ["v1", "sites", site, "undrain"]:
                 return await self._order(self._control.override(site, None))
             case "GET", ["metrics"]:
-                return await self._metrics()
+                return await metrics_answer(self._view)
             case _, ["healthz" | "metrics"] | ["v1", "status" | "events" | "fleet"]:
                 return _problem(405, f"{method} is not possible at {path}")
             case _, ["v1", "sites", _, "drain" | "undrain"]:
@@ -100,65 +115,44 @@ class Admin:
             return _problem(503, str(error))
         return _json({"config_version": self._control.memory.config_version})
 
-    async def status(self) -> dict[str, Any]:
-        """Return everything an operator asks for first."""
-        control = self._control
-        clusters, server = None, {}
-        try:
-            clusters = await asyncio.to_thread(control.process.admin.json, "/clusters?format=json")
-            server = await asyncio.to_thread(control.process.admin.json, "/server_info")
-        except EnvoyError as error:
-            server = {"problem": str(error)}
-        refusal = control.refusal
-        plan = control.plan
-        return {
-            "environment": control.fleet.environment,
-            "site": control.settings.site,
-            "policy": control.settings.policy,
-            "config": {
-                "version": control.memory.config_version,
-                "source": control.memory.fleet_source,
-                "refused": None if refusal is None else dataclasses.asdict(refusal),
-                "refused_total": control.refused_total,
-            },
-            "envoy": {
-                "alive": await asyncio.to_thread(control.process.alive),
-                "pid": await asyncio.to_thread(control.process.pid),
-                "restarts": control.process.restarts,
-                "version": server.get("version"),
-                "state": server.get("state"),
-                "problem": server.get("problem"),
-            },
-            "models": {
-                model.model: {"accepted": model.accepted, "sites": rows}
-                for model, rows in zip(plan.models, model_status(plan, clusters).values(), strict=True)
-            },
-            "overrides": dict(control.memory.overrides),
-            "excluded": dict(plan.excluded),
-            "warnings": plan.warnings,
-        }
 
-    async def _metrics(self) -> Answer:
-        control = self._control
-        clusters, own = None, ""
-        try:
-            clusters = await asyncio.to_thread(control.process.admin.json, "/clusters?format=json")
-            _, data = await asyncio.to_thread(control.process.admin.call, "GET", "/stats/prometheus?usedonly")
-            own = data.decode()
-        except EnvoyError:
-            clusters = None  # told by trihull_router_envoy_up 0
-        text = render_metrics(
-            model_status(control.plan, clusters),
-            config_version=control.memory.config_version,
-            refused_total=control.refused_total,
-            refused_now=control.refusal is not None,
-            restarts=control.process.restarts,
-            envoy_up=clusters is not None,
-        )
-        return Answer(http.HTTPStatus.OK, (text + own).encode(), "text/plain; version=0.0.4")
+class MetricsApp:
+    """The ASGI application of the metrics port: what may be read by everybody who reaches it, and nothing else."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        method, path = scope["method"], scope["path"]
+        if path not in ("/metrics", "/healthz"):
+            answer = _problem(404, "there is nothing at this path; metrics are at /metrics")
+        elif method not in ("GET", "HEAD"):
+            answer = _problem(405, f"{method} is not possible at {path}")
+        else:
+            answer = _json({"alive": True}) if path == "/healthz" else await metrics_answer(self._view)
+        await respond(send, method, answer)
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def metrics_answer(view: View) -> Answer:
+    """Return the page for Prometheus."""
+    return Answer(http.HTTPStatus.OK, (await view.metrics()).encode(), "text/plain; version=0.0.4")
+
+
+async def respond(send: Send, method: str, answer: Answer) -> None:
+    """Send a whole answer; HEAD gets no body."""
+    fields = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
+
+
+async def read_body(receive: Receive) -> bytes | None:
     """Read the whole body; None when it is too large."""
     parts: list[bytes] = []
     size = 0

@@ -1,20 +1,26 @@
 """The control loop: fleet in, Envoy's files out. Nothing here is in the path of a request."""
 
 import asyncio
+import collections
+import dataclasses
 import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trihull_runtime.contract import ContractError, Fleet, SiteState
+from trihull_runtime.contract import Clients, ContractError, Fleet, SiteState
 from trihull_runtime.errors import TrihullError
 from trihull_runtime.router import addresses as names
+from trihull_runtime.router.admitted import AdmittedClients
 from trihull_runtime.router.envoy import Configuration, Ingress, render
 from trihull_runtime.router.errors import EnvoyError, RouterError
 from trihull_runtime.router.events import Events
-from trihull_runtime.router.files import Files
-from trihull_runtime.router.plan import TrafficPlan, make_plan
+from trihull_runtime.router.files import Files, look
+from trihull_runtime.router.health import Load, SiteHealth
+from trihull_runtime.router.plan import TrafficPlan
+from trihull_runtime.router.plan_changes import failovers, summary
+from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.settings import Settings
 from trihull_runtime.router.state import Memory, StateFolder
@@ -56,6 +62,10 @@ class Control:
         self.process = process
         self.refusal: Refusal | None = None
         self.refused_total = 0
+        self.health: Mapping[str, SiteHealth] = {}
+        self.load = Load()
+        self.failovers: collections.Counter[tuple[str, str, str, str]] = collections.Counter()
+        self.clients: Clients | None = None
         self._state = state
         self._changing = asyncio.Lock()
         self._files = Files(process.layout.folder)
@@ -65,6 +75,8 @@ class Control:
         self._wanted: _Wanted | None = None  # a valid document, refused for what may pass: a name that does not resolve
         self._resolved: Mapping[str, tuple[str, ...]] = {}
         self._seen: tuple[int, int, int] | None = None
+        self._admitted = AdmittedClients(settings.clients, state)
+        self._warned: tuple[str, ...] = ()
         self.memory, damaged = state.memory()
         if damaged is not None:
             self.events.emit("memory_damaged", f"{damaged}; put aside, orders to drain are lost", level="error")
@@ -87,7 +99,10 @@ class Control:
         Raises:
             TrihullError: neither can be used; the message says why not, for both.
         """
-        self._seen = self._look()
+        self.clients, damaged = self._admitted.boot()
+        if damaged is not None:
+            self._refuse("clients", damaged)
+        self._seen = look(self.settings.fleet)
         data, problem = self._read()
         digest = _digest(data)
         by_admin = self.memory.fleet_source == "admin" and self.memory.file_digest == digest
@@ -115,7 +130,7 @@ class Control:
 
     async def look_at_file(self) -> None:
         """Take the fleet file if it changed since the last look (a rename, a write, a swapped symlink)."""
-        seen = self._look()
+        seen = look(self.settings.fleet)
         if seen == self._seen:
             return
         self._seen = seen
@@ -161,6 +176,35 @@ class Control:
             await self._apply(self.fleet, memory)
             self.events.emit("operator", f"site {site} is {state or 'no longer overridden'} by order", site=site)
 
+    async def replan(self, health: Mapping[str, SiteHealth], load: Load) -> None:
+        """Plan anew with what is known of the sites now.
+
+        Raises:
+            EnvoyError: Envoy does not take it; what ran before runs on.
+        """
+        async with self._changing:
+            before, self.health, self.load = self.plan, health, load
+            if self._planned(self.fleet, self.memory) != before:
+                await self._apply(self.fleet, self.memory)
+
+    async def look_at_clients(self) -> None:
+        """Take the clients' file if it changed since the last look; one that cannot be used is refused."""
+        if not self._admitted.changed():
+            return
+        async with self._changing:
+            before = self.clients
+            try:
+                self.clients = self._admitted.read()
+                await self._apply(self.fleet, self.memory)
+            except (ContractError, RouterError, EnvoyError) as error:
+                self.clients = before
+                self._refuse("clients", error)
+                return
+            self._admitted.keep(self.clients)
+            self.events.emit("clients_applied", f"{len(self.clients.clients)} clients may send requests now")
+            if self.refusal is not None and self.refusal.source == "clients":
+                self.refusal = None
+
     async def resolve_again(self) -> None:
         """Look up the sites' names; addresses that changed are taken, also for a fleet that waited for one."""
         async with self._changing:
@@ -199,10 +243,13 @@ class Control:
     async def _apply(self, fleet: Fleet, memory: Memory) -> Configuration:
         """Plan, render, validate, write, see it applied, remember. Raises before anything was changed, or undoes it."""
         settings = self.settings
-        plan = make_plan(fleet, settings.policy, memory.addresses, settings.site, memory.overrides)
-        ingress = Ingress(settings.host, settings.port, settings.access_log)
+        plan = self._planned(fleet, memory)
+        ingress = Ingress(settings.host, settings.port, settings.access_log, self.clients)
         configuration = render(plan, self.process.layout, ingress, settings.timings)
-        await asyncio.to_thread(self.process.validate, configuration.static)
+        layout = self.process.layout
+        if any(not layout.is_endpoints(path) for path in self._files.differing(configuration)):
+            # Endpoints are made of values that were checked; everything else is judged by Envoy before it is written.
+            await asyncio.to_thread(self.process.validate, configuration.static)
         version = max(self.memory.config_version, self._files.latest) + 1
         previous = self._configuration
         changed = await asyncio.to_thread(self._files.write, configuration, version)
@@ -215,20 +262,37 @@ class Control:
                 await asyncio.to_thread(self._files.write, previous, version + 1)
                 raise
         await asyncio.to_thread(self._files.remove_others, configuration)
-        fleet.write(self._state.fleet_path)
-        memory.write(self._state.memory_path)
+        if fleet != self._fleet:
+            fleet.write(self._state.fleet_path)
+        if memory != self.memory or not self._state.memory_path.exists():
+            memory.write(self._state.memory_path)
+        before = self._plan
         self.memory, self._fleet, self._plan, self._configuration = memory, fleet, plan, configuration
         for warning in plan.warnings:
-            self.events.emit("plan_warning", warning, level="warning")
+            if warning not in self._warned:
+                self.events.emit("plan_warning", warning, level="warning")
+        self._warned = plan.warnings
+        if before is not None:
+            self._tell_failovers(before, plan)
         if changed and previous is not None:
             self._tell(plan)
         return configuration
 
+    def _planned(self, fleet: Fleet, memory: Memory) -> TrafficPlan:
+        settings = self.settings
+        return make_plan(
+            fleet, settings.policy, memory.addresses, settings.site, memory.overrides, self.health, self.load
+        )
+
+    def _tell_failovers(self, before: TrafficPlan, plan: TrafficPlan) -> None:
+        for each in failovers(before, plan, self.health):
+            self.failovers[each.model, each.residency_class or "", each.origin, each.target] += 1
+            self.events.emit("failover", each.message, **dataclasses.asdict(each))
+
     def _tell(self, plan: TrafficPlan) -> None:
-        order = ", ".join(f"{site.name}{' (draining)' if site.draining else ''}={site.priority}" for site in plan.sites)
         self.events.emit(
             "config_applied",
-            f"configuration {self.memory.config_version} is in force; sites by priority: {order}",
+            f"configuration {self.memory.config_version} is in force; {summary(plan)}",
             version=self.memory.config_version,
             source=self.memory.fleet_source,
             excluded=dict(plan.excluded),
@@ -238,14 +302,6 @@ class Control:
         self.refusal = Refusal(source, str(error), time.time())
         self.refused_total += 1
         self.events.emit("config_refused", f"what runs stays: {error}", level="error", source=source)
-
-    def _look(self) -> tuple[int, int, int]:
-        """What tells one state of the fleet file from another, without reading it."""
-        try:
-            found = self.settings.fleet.stat()
-        except OSError:
-            return (0, 0, 0)
-        return (found.st_ino, found.st_mtime_ns, found.st_size)
 
     def _read(self) -> tuple[bytes | None, TrihullError | None]:
         try:

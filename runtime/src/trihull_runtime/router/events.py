@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from trihull_runtime.router.envoy.values import SITES_CLUSTER
-
 KEPT = 500
 
 
@@ -61,52 +59,3 @@ class Tail:
         self._offset = size
         *lines, self._rest = data.split(b"\n")
         return lines
-
-
-def describe_health(line: bytes) -> dict[str, Any] | None:
-    """Turn a line of Envoy's health check log into event, level, message and fields; None when it says nothing new.
-
-    Source: envoy/data/core/v3/health_check_event.proto.
-    """
-    entry = json.loads(line)
-    if entry.get("cluster_name") != SITES_CLUSTER:
-        return None  # the models' clusters check the same sites
-    zone = entry.get("locality", {}).get("zone", "?")
-    fields = {"site": zone}
-    if "eject_unhealthy_event" in entry:
-        kind = entry["eject_unhealthy_event"].get("failure_type", "ACTIVE")
-        reason = {"NETWORK": "no connection", "NETWORK_TIMEOUT": "no answer in time"}.get(kind, "a bad answer")
-        message = f"site {zone} fails its health check: {reason}"
-        return {"event": "site_unhealthy", "level": "warning", "message": message, "reason": kind, **fields}
-    if "add_healthy_event" in entry:
-        first = entry["add_healthy_event"].get("first_check", False)
-        message = f"site {zone} is healthy" if first else f"site {zone} is healthy again"
-        return {"event": "site_healthy", "level": "info", "message": message, "first_check": first, **fields}
-    return None
-
-
-def describe_outlier(line: bytes, site_of: Mapping[str, str]) -> dict[str, Any] | None:
-    """Turn a line of Envoy's outlier log into event, level, message and fields.
-
-    Args:
-        line: one JSON object.
-        site_of: site names by `address:port`, because this log names addresses only.
-
-    Source: envoy/data/cluster/v3/outlier_detection_event.proto.
-    """
-    entry = json.loads(line)
-    address = entry.get("upstream_url", "?")
-    site = site_of.get(address, address)
-    fields = {"site": site, "cluster": entry.get("cluster_name", "?")}
-    if entry.get("action") == "EJECT":
-        reason = entry.get("type", "UNKNOWN")
-        message = f"site {site} is ejected for a while: {reason.lower().replace('_', ' ')}"
-        return {
-            "event": "site_ejected",
-            "level": "warning",
-            "message": message,
-            "reason": reason,
-            "enforced": entry.get("enforced", False),
-            **fields,
-        }
-    return {"event": "site_returned", "level": "info", "message": f"site {site} may take requests again", **fields}

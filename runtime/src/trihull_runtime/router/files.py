@@ -30,17 +30,20 @@ class Files:
         """The highest version on disk: a router before us may have died between writing and remembering."""
         return max(self.versions.values(), default=0)
 
+    def differing(self, configuration: Configuration) -> list[Path]:
+        """Return the files that `write` would write."""
+        return [
+            path for path, document in configuration.files.items() if self._contents.get(path) != document["resources"]
+        ]
+
     def write(self, configuration: Configuration, version: int) -> list[Path]:
         """Write what differs, under a version; returns the files written."""
-        changed = []
-        for path, document in configuration.files.items():
-            content = document["resources"]
-            if self._contents.get(path) == content:
-                continue
+        changed = self.differing(configuration)
+        for path in changed:
+            content = configuration.files[path]["resources"]
             whole = {"version_info": f"{version}", "resources": content}
-            write_file(path, json.dumps(whole, indent=1).encode(), mode=0o600)
+            write_file(path, json.dumps(whole).encode(), mode=0o600)
             self._contents[path], self.versions[path] = content, version
-            changed.append(path)
         return changed
 
     def remove_others(self, configuration: Configuration) -> None:
@@ -48,3 +51,12 @@ class Files:
         for path in [path for path in self._contents if path not in configuration.files]:
             path.unlink(missing_ok=True)
             del self._contents[path], self.versions[path]
+
+
+def look(path: Path) -> tuple[int, int, int]:
+    """Return what tells one state of a file from another, without reading it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

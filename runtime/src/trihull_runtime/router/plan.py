@@ -1,23 +1,13 @@
-"""The decision: which sites may answer for a model, and in which order. Pure; no clock, no socket, no Envoy in it.
+"""Where traffic may go: the values that a decision is made of. How it is made: `planning`."""
 
-Health is not an input: Envoy checks health itself and moves traffic within milliseconds, also when this process is
-dead. What is decided here is what Envoy may choose from.
-"""
-
-import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
-from trihull_runtime.contract import Fleet, FleetSite, SiteState
-from trihull_runtime.router.errors import RouterError
+from trihull_runtime.contract import FleetSite, Routing
 
-
-class Policy(enum.StrEnum):
-    """How sites are ordered: `local-first` puts the router's own site before all others, `priority` obeys the fleet."""
-
-    LOCAL_FIRST = "local-first"
-    PRIORITY = "priority"
+ANY_MODEL = "*"  # the model of a plan for every name
 
 
 @dataclass(frozen=True)
@@ -25,8 +15,8 @@ class PlannedSite:
     """A site that may answer.
 
     Fields: `priority` counts from 0 without gaps; `weight` splits inside a priority; `addresses` are IP addresses;
-    a `draining` site finishes what it has and gets nothing new; `share_percent` is the share of all requests while
-    every site is healthy (whole numbers that sum to 100 over the model's sites).
+    a `draining` site finishes what it has and gets nothing new; `share_percent` is its share of all requests while
+    health is as it was when this was planned (whole numbers that sum to 100 over the sites of a model).
     """
 
     site: FleetSite
@@ -43,142 +33,79 @@ class PlannedSite:
 
 
 @dataclass(frozen=True)
+class CanaryPlan:
+    """The requests that go to the sites of a new release first: `percent` of them, and those whose `header` asks."""
+
+    percent: int
+    header: str
+    sites: tuple[PlannedSite, ...]
+
+
+@dataclass(frozen=True)
 class ModelPlan:
-    """One model: the release digests whose answers are accepted, and its sites by priority."""
+    """One model and residency class (None: there are no classes): who answers, by priority.
+
+    `accepted` are the release digests whose answers count, empty for any; `shadow` names the site that gets a copy of
+    `shadow_percent` of the requests; `tail_s` is the observed tail latency of the slowest site that has a share, in
+    seconds, None when it is not known of all of them; with no sites, `refusal` says why nobody may answer.
+    """
 
     model: str
+    residency_class: str | None
     accepted: tuple[str, ...]
     sites: tuple[PlannedSite, ...]
+    canary: CanaryPlan | None = None
+    shadow: str | None = None
+    shadow_percent: int = 0
+    tail_s: float | None = None
+    refusal: str = ""
+
+    @property
+    def key(self) -> str:
+        """How it is called where one text is needed: `model`, or `model@class`."""
+        return self.model if self.residency_class is None else f"{self.model}@{self.residency_class}"
 
     @property
     def taking(self) -> tuple[PlannedSite, ...]:
         """The sites that take new requests."""
         return tuple(site for site in self.sites if not site.draining)
 
+    @property
+    def shares(self) -> dict[str, int]:
+        """Share of all requests per site, the canary's part included; sums to 100, empty when nobody may answer."""
+        exact = {site.name: Fraction(site.share_percent) for site in self.sites}
+        if self.canary is not None:
+            part = Fraction(self.canary.percent, 100)
+            exact = {name: value * (1 - part) for name, value in exact.items()}
+            for site in self.canary.sites:
+                exact[site.name] += part * site.share_percent
+        return whole_percents(exact) if exact else {}
+
 
 @dataclass(frozen=True)
 class TrafficPlan:
-    """Where traffic may go: models by name; `excluded` names every site that may not answer, with the reason."""
+    """Where traffic may go.
 
+    `models` has an entry per model and class; `sites` every site that can be reached, also those that are only asked to
+    see how they are; `excluded` names every site that may not answer anything, with the reason; `refused` is what may
+    not answer one model: (model, site) to the reason; `doubted` are models whose known answer *no* site gives.
+    """
+
+    routing: Routing
     models: tuple[ModelPlan, ...]
+    sites: tuple[PlannedSite, ...]
     excluded: Mapping[str, str]
+    refused: Mapping[tuple[str, str], str]
+    doubted: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    @property
-    def sites(self) -> tuple[PlannedSite, ...]:
-        """Every planned site once, in the order of the first model."""
-        found: dict[str, PlannedSite] = {}
-        for model in self.models:
-            for site in model.sites:
-                found.setdefault(site.name, site)
-        return tuple(found.values())
 
-
-def make_plan(
-    fleet: Fleet,
-    policy: Policy,
-    addresses: Mapping[str, tuple[str, ...]],
-    own_site: str | None = None,
-    overrides: Mapping[str, SiteState] | None = None,
-) -> TrafficPlan:
-    """Decide where each model's requests may go.
-
-    Args:
-        fleet: all sites and, per model, the accepted release digests.
-        policy: how the sites are ordered.
-        addresses: IP addresses per host of an endpoint; a host without any counts as unknown.
-        own_site: the router's own site, for `local-first`; without it that policy orders as `priority` does.
-        overrides: an operator's word per site; `draining` or `disabled` here wins over `active` in the fleet.
-
-    Raises:
-        RouterError: no model, a model without an accepted release, or no site left that takes requests. An empty plan
-            would turn every answer into an error, so it is refused and what runs stays.
-    """
-    overrides = overrides or {}
-    if not fleet.models:
-        raise RouterError(f"fleet {fleet.environment!r} names no model, so there is nothing to route")
-    for model, digests in fleet.models.items():
-        if not digests:
-            raise RouterError(
-                f"fleet {fleet.environment!r} accepts no release of model {model!r}; every answer would be refused"
-            )
-    excluded: dict[str, str] = {}
-    usable: list[tuple[FleetSite, bool]] = []
-    for site in sorted(fleet.sites, key=lambda site: site.name):
-        state = _state(site, overrides)
-        reason = _why_not(site, state, addresses)
-        if reason is None:
-            usable.append((site, state is SiteState.DRAINING))
-        else:
-            excluded[site.name] = reason
-    if all(draining for _, draining in usable):
-        parts = [f"{name} {reason}" for name, reason in excluded.items()]
-        parts += [f"{site.name} is draining" for site, _ in usable]
-        raise RouterError(
-            f"fleet {fleet.environment!r} leaves no site that takes requests: {'; '.join(parts) or 'it names no site'}"
-        )
-    sites = _ordered(usable, policy, own_site, addresses)
-    warnings = []
-    if policy is Policy.LOCAL_FIRST and own_site is not None and own_site not in {site.name for site in fleet.sites}:
-        warnings.append(f"the router's own site {own_site!r} is not in the fleet; sites are ordered by priority")
-    warnings += [
-        f"override for {name!r} has no effect: the fleet has no such site"
-        for name in overrides
-        if name not in {site.name for site in fleet.sites}
-    ]
-    models = tuple(ModelPlan(model, tuple(fleet.models[model]), sites) for model in sorted(fleet.models))
-    return TrafficPlan(models, excluded, tuple(warnings))
-
-
-def _state(site: FleetSite, overrides: Mapping[str, SiteState]) -> SiteState:
-    """The stricter of the fleet's and the operator's word."""
-    order = [SiteState.ACTIVE, SiteState.DRAINING, SiteState.DISABLED]
-    return max(site.state, overrides.get(site.name, SiteState.ACTIVE), key=order.index)
-
-
-def _why_not(site: FleetSite, state: SiteState, addresses: Mapping[str, tuple[str, ...]]) -> str | None:
-    if state is SiteState.DISABLED:
-        return "is disabled"
-    if site.endpoint is None:
-        return "has no endpoint yet"
-    if site.endpoint.tls and site.ca_certificate is None:
-        return "speaks TLS, but the fleet has no CA certificate to verify it with"
-    if not addresses.get(site.endpoint.host):
-        return f"cannot be reached: the name {site.endpoint.host} does not resolve"
-    return None
-
-
-def _ordered(
-    usable: list[tuple[FleetSite, bool]],
-    policy: Policy,
-    own_site: str | None,
-    addresses: Mapping[str, tuple[str, ...]],
-) -> tuple[PlannedSite, ...]:
-    def rank(site: FleetSite) -> int:
-        local = policy is Policy.LOCAL_FIRST and site.name == own_site
-        return -1 if local else site.priority
-
-    usable = sorted(usable, key=lambda entry: (rank(entry[0]), entry[0].name))
-    dense = {value: index for index, value in enumerate(sorted({rank(site) for site, _ in usable}))}
-    first = min(dense[rank(site)] for site, draining in usable if not draining)
-    shares = _shares(
-        {site.name: site.weight for site, draining in usable if not draining and dense[rank(site)] == first}
-    )
-    planned = []
-    for site, draining in usable:
-        assert site.endpoint is not None, "sites without an endpoint were excluded"
-        found = tuple(sorted(set(addresses[site.endpoint.host])))
-        share = shares.get(site.name, 0)
-        planned.append(PlannedSite(site, dense[rank(site)], site.weight, found, draining, share))
-    return tuple(planned)
-
-
-def _shares(weights: Mapping[str, int]) -> dict[str, int]:
-    """Split 100 by weight in whole numbers that sum to 100 (largest remainder; ties by name)."""
-    total = sum(weights.values())
-    exact = {name: 100 * weight / total for name, weight in weights.items()}
-    shares = {name: math.floor(value) for name, value in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: (shares[name] - exact[name], name))
-    for name in by_remainder[: 100 - sum(shares.values())]:
-        shares[name] += 1
-    return shares
+def whole_percents(exact: Mapping[str, Fraction]) -> dict[str, int]:
+    """Round parts to whole percents that sum to 100 (largest remainder; ties by name)."""
+    total = sum(exact.values())
+    parts = {name: 100 * value / total for name, value in exact.items()}
+    percents = {name: math.floor(value) for name, value in parts.items()}
+    by_remainder = sorted(parts, key=lambda name: (percents[name] - parts[name], name))
+    for name in by_remainder[: 100 - sum(percents.values())]:
+        percents[name] += 1
+    return percents

@@ -53,6 +53,14 @@ class EnvoyProcess:
         with self._looking, _locked(self._lock) as descriptor:
             return descriptor is None
 
+    def hangs(self) -> bool:
+        """Whether a living Envoy does not answer at its admin socket at all."""
+        try:
+            self.admin.call("GET", "/ready")
+        except EnvoyError:
+            return True
+        return False
+
     def pid(self) -> int | None:
         """Return the living Envoy's process id; None when there is none, or it cannot be told yet."""
         if not self.alive():
@@ -94,7 +102,7 @@ class EnvoyProcess:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise EnvoyError(f"{self.binary} cannot check the configuration: {error}") from error
         if done.returncode != 0:
-            reason = " ".join((done.stderr or done.stdout).split())[-1500:]
+            reason = " ".join((done.stderr or done.stdout).split())[:1500]
             raise EnvoyError(f"Envoy refuses the configuration: {reason}")
 
     def start(self, bootstrap: Json) -> None:
@@ -177,7 +185,8 @@ class EnvoyProcess:
         if self._child is not None:
             self._child.wait()
             self._child = None
-        self.layout.admin_socket.unlink(missing_ok=True)
+        for path in (self.layout.admin_socket, self.layout.probe_socket, self.layout.shadow_socket):
+            path.unlink(missing_ok=True)
         if self.layout.admin_socket.parent != self._lock.parent:  # a folder of its own, for a short path
             with contextlib.suppress(OSError):
                 self.layout.admin_socket.parent.rmdir()

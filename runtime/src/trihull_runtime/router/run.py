@@ -1,6 +1,7 @@
 """Wires the router together and runs it until it is told to stop."""
 
 import asyncio
+import collections
 import contextlib
 import hashlib
 import os
@@ -9,20 +10,33 @@ import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from trihull_runtime.errors import UsageError
 from trihull_runtime.router.binary import find_envoy
+from trihull_runtime.router.conditions import Conditions, Finding
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.envoy import Layout
 from trihull_runtime.router.errors import EnvoyError
-from trihull_runtime.router.events import Events, Tail, describe_health, describe_outlier
+from trihull_runtime.router.events import Events
+from trihull_runtime.router.health import Load, steady
+from trihull_runtime.router.measuring import COUNTERS, Sample, rate_per_s, sample_of, tails_s
+from trihull_runtime.router.plan import ANY_MODEL, ModelPlan
+from trihull_runtime.router.probing import Prober
 from trihull_runtime.router.process import EnvoyProcess, refuse_occupied
 from trihull_runtime.router.settings import Settings
+from trihull_runtime.router.shadowing import Shadowing, listen
 from trihull_runtime.router.state import StateFolder
+from trihull_runtime.router.watching import Watcher
 
 SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 LOOK_S = 1.0
+WATCH_S = 0.2  # how often Envoy's logs are read; it writes them four times a second
+MEASURE_S = 2.0
+WHILE_S = 30.0  # what rates and tails are taken over
+HANGS = 3  # times in a row that Envoy does not answer at all (3 s each), after which it is replaced
 LOG_LIMIT_BYTES = 16 << 20
 BACKOFF_S = (0.1, 5.0)  # first and longest pause before Envoy is started again
 
@@ -37,7 +51,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    _check_client_certificate(settings)
+    _check_certificates(settings)
     binary = find_envoy()
     state = StateFolder(settings.state)
     try:
@@ -45,7 +59,12 @@ async def _run(settings: Settings) -> None:
         with contextlib.closing(_listen(settings.admin_host, settings.admin_port)) as admin_socket:
             router = _Router(settings, state, process)
             if await router.start_unless_stopped():
-                await router.serve(admin_socket)
+                with contextlib.ExitStack() as stack:
+                    metrics_socket = None
+                    if settings.metrics_port is not None:
+                        metrics_socket = stack.enter_context(_listen(settings.host, settings.metrics_port))
+                    shadow_socket = stack.enter_context(listen(process.layout.shadow_socket))
+                    await router.serve(admin_socket, shadow_socket, metrics_socket)
     finally:
         state.close()
 
@@ -63,13 +82,14 @@ def layout_of(settings: Settings) -> Layout:
         admin_socket = folder / "envoy.sock"
     for folder in (settings.state / "envoy", settings.state / "logs"):
         folder.mkdir(parents=True, exist_ok=True)
-    return Layout(settings.state / "envoy", settings.state / "logs", admin_socket, settings.tls)
+    return Layout(settings.state / "envoy", settings.state / "logs", admin_socket, settings.tls, settings.ingress_tls)
 
 
-def _check_client_certificate(settings: Settings) -> None:
-    for name in ("tls.crt", "tls.key"):
-        if settings.tls is not None and not (settings.tls / name).is_file():
-            raise UsageError(f"the client certificate's folder {settings.tls} has no {name}")
+def _check_certificates(settings: Settings) -> None:
+    for what, folder in (("client", settings.tls), ("ingress", settings.ingress_tls)):
+        for name in ("tls.crt", "tls.key"):
+            if folder is not None and not (folder / name).is_file():
+                raise UsageError(f"the {what} certificate's folder {folder} has no {name}")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -77,7 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise EnvoyError(f"the admin address {host}:{port} cannot be used: {error.strerror or error}") from error
+        raise EnvoyError(f"the address {host}:{port} cannot be used: {error.strerror or error}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -85,9 +105,22 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = error.strerror or str(error)
-        problem = f"the admin address {host}:{port} cannot be used: {reason}; choose another port"
+        problem = f"the address {host}:{port} cannot be used: {reason}; choose another port"
         raise EnvoyError(problem) from error
     return listener
+
+
+def _token(settings: Settings) -> str | None:
+    """Read what the admin API asks for; raises UsageError when the file cannot be read or holds too little."""
+    if settings.admin_token is None:
+        return None
+    try:
+        token = settings.admin_token.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the admin token {settings.admin_token} cannot be read: {error}") from error
+    if len(token) < 20:
+        raise UsageError(f"the admin token in {settings.admin_token} is too short: at least 20 characters")
+    return token
 
 
 class _Router:
@@ -99,7 +132,15 @@ class _Router:
         self._events = Events()
         self._control = Control(settings, state, process, self._events)
         self._stopping = asyncio.Event()
-        self._tails = (Tail(process.layout.health_log), Tail(process.layout.outlier_log))
+        timings, layout = settings.timings, process.layout
+        self._conditions = Conditions(timings)
+        self._watcher = Watcher(layout, self._conditions, self._events, lambda: self._control.plan)
+        self._prober = Prober(layout.probe_socket, timings, self._found)
+        limit_s = timings.per_try_s * 2
+        self._shadowing = Shadowing(layout.probe_socket, self._find_plan, self._told_difference, limit_s)
+        self._samples: collections.deque[Sample] = collections.deque(maxlen=int(WHILE_S / MEASURE_S))
+        self._measured = Load()
+        self._known = asyncio.Event()  # something about a site is known that was not before
 
     async def start_unless_stopped(self) -> bool:
         """Start; told to stop meanwhile, end what was started and return False."""
@@ -139,25 +180,39 @@ class _Router:
         how = "adopted" if adopted else "started"
         self._events.emit(f"envoy_{how}", f"Envoy {how}, process {pid}", pid=pid)
 
-    async def serve(self, admin_socket: socket.socket) -> None:
+    async def serve(
+        self, admin_socket: socket.socket, shadow_socket: socket.socket, metrics_socket: socket.socket | None
+    ) -> None:
         """Run until told to stop, then say goodbye and end Envoy."""
         import uvicorn
 
-        from trihull_runtime.router.admin import Admin
+        from trihull_runtime.router.admin import Admin, MetricsApp
+        from trihull_runtime.router.view import View
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
                 yield  # signals are ours
 
-        config = uvicorn.Config(
-            Admin(self._control), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
-        )
-        server = Server(config)
+        def server(app: Any) -> Server:
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2
+            )
+            return Server(config)
+
+        view = View(self._control, self._watcher, self._prober, self._shadowing)
         host, port = admin_socket.getsockname()[:2]
+        servers = [
+            (server(Admin(self._control, view, _token(self._settings), f"{host}:{port}")), admin_socket),
+            (server(self._shadowing), shadow_socket),
+        ]
+        if metrics_socket is not None:
+            servers.append((server(MetricsApp(view)), metrics_socket))
+        await self._begin_watching()
+        scheme = "http" if self._settings.ingress_tls is None else "https"
         self._events.emit(
             "ready",
-            f"routing at http://{self._settings.host}:{self._settings.port}, admin at http://{host}:{port}",
+            f"routing at {scheme}://{self._settings.host}:{self._settings.port}, admin at http://{host}:{port}",
             port=self._settings.port,
             admin_port=port,
         )
@@ -165,18 +220,24 @@ class _Router:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._every(LOOK_S, self._control.look_at_file)),
+                group.create_task(self._every(LOOK_S, self._control.look_at_clients)),
                 group.create_task(self._every(timings.resolve_s, self._control.resolve_again)),
-                group.create_task(self._every(0.25, self._tell_events)),
+                group.create_task(self._every(0.0, self._watch)),
+                group.create_task(self._every(MEASURE_S, self._measure)),
+                group.create_task(self._every(timings.probe_s, self._probe)),
                 group.create_task(self._every(10.0, self._turn_logs)),
+                group.create_task(self._shadowing.compare()),
                 group.create_task(self._supervise()),
             ]
-            admin = group.create_task(server.serve(sockets=[admin_socket]))
+            running = [group.create_task(each.serve(sockets=[at])) for each, at in servers]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
+            self._prober.end()
             await self._leave()
-            server.should_exit = True
-            await admin
+            for each, _ in servers:
+                each.should_exit = True
+            await asyncio.gather(*running)
 
     async def _leave(self) -> None:
         self._events.emit("stopping", "health fails now, requests in flight are finished")
@@ -196,12 +257,17 @@ class _Router:
                 self._events.emit("trouble", f"{type(error).__name__}: {error}; trying again", level="error")
 
     async def _supervise(self) -> None:
-        """Start Envoy again when it ended: at once, then with growing pauses while it does not stay."""
-        pause_s, started = BACKOFF_S[0], time.monotonic()
+        """Start Envoy again when it ended or hangs: at once, then with growing pauses while it does not stay."""
+        pause_s, started, hangs = BACKOFF_S[0], time.monotonic(), 0
         while True:
             await asyncio.sleep(0.1)
             if await asyncio.to_thread(self._process.alive):
-                continue
+                hangs = hangs + 1 if await asyncio.to_thread(self._process.hangs) else 0
+                if hangs < HANGS:
+                    continue
+                self._events.emit("envoy_hangs", "Envoy does not answer any more and is replaced", level="error")
+                await asyncio.to_thread(self._process.quit)
+            hangs = 0
             words = await asyncio.to_thread(self._process.last_words)
             self._events.emit("envoy_ended", f"Envoy ended and is started again; it said: {words}", level="error")
             pause_s = BACKOFF_S[0] if time.monotonic() - started > 10 * BACKOFF_S[1] else pause_s
@@ -212,30 +278,66 @@ class _Router:
                 await asyncio.to_thread(self._process.start, self._bootstrap)
                 self._process.restarts += 1
                 await asyncio.to_thread(self._process.wait_ready)
+                await self._begin_watching()
             except EnvoyError as error:
                 self._events.emit("envoy_failed", str(error), level="error")
                 continue
             pid = await asyncio.to_thread(self._process.pid)
             self._events.emit("envoy_started", f"Envoy started again, process {pid}", pid=pid)
 
-    async def _tell_events(self) -> None:
-        health, outlier = await asyncio.to_thread(lambda: [tail.lines() for tail in self._tails])
-        site_of = {
-            f"{address}:{site.site.endpoint.port}": site.name
-            for site in self._control.plan.sites
-            for address in site.addresses
-            if site.site.endpoint is not None
-        }
-        found = [describe_health(line) for line in health] + [describe_outlier(line, site_of) for line in outlier]
-        for entry in found:
-            if entry is not None:
-                self._events.emit(**entry)
+    async def _begin_watching(self) -> None:
+        """Take over what the Envoy that runs knows; its logs are followed from here on."""
+        clusters = await asyncio.to_thread(self._process.admin.json, "/clusters?format=json")
+        self._samples.clear()
+        self._watcher.begin_with(clusters, time.monotonic())
+
+    async def _watch(self) -> None:
+        """Read what Envoy found out, and plan anew where that changes what is known of a site."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._known.wait(), WATCH_S)
+        self._known.clear()
+        lines = await asyncio.to_thread(self._watcher.read)
+        now = time.monotonic()
+        self._watcher.take(lines, now)
+        self._conditions.forget(site.name for site in self._control.fleet.sites)
+        await self._control.replan(self._conditions.health(now), self._load())
+
+    def _load(self) -> Load:
+        """The load to plan with: what is held, until what is measured leaves its window."""
+        return steady(self._control.load, replace(self._measured, latency_s=dict(self._prober.latency_s)))
+
+    async def _measure(self) -> None:
+        page = await asyncio.to_thread(
+            self._process.admin.json, f"/stats?format=json&histogram_buckets=cumulative&filter={COUNTERS}"
+        )
+        self._samples.append(sample_of(page, time.monotonic()))
+        first, last = self._samples[0], self._samples[-1]
+        self._measured = Load(tail_s=tails_s(first, last), rate_per_s=rate_per_s(first, last))
+
+    async def _probe(self) -> None:
+        self._prober.begin(self._control.fleet, [site.name for site in self._control.plan.sites])
+
+    def _found(self, finding: Finding) -> None:
+        self._watcher.found(finding, time.monotonic())
+        self._known.set()
+
+    def _find_plan(self, model: str, residency_class: str | None) -> ModelPlan | None:
+        """The plan of a copied request, whose class is the one that its client has (or the default)."""
+        plan = self._control.plan
+        wanted = residency_class or plan.routing.default_class
+        return next(
+            (each for each in plan.models if each.model in (model, ANY_MODEL) and each.residency_class == wanted), None
+        )
+
+    def _told_difference(self, model: str, site: str, problem: str) -> None:
+        message = f"shadow {site} differs for model {model}: {problem}"
+        self._events.emit("shadow_differs", message, level="warning", model=model, site=site)
 
     async def _turn_logs(self) -> None:
         """Keep each of Envoy's logs and one older part of it below the limit."""
         layout = self._process.layout
         turned = False
-        for path in (layout.access_log, layout.health_log, layout.outlier_log, layout.output):
+        for path in (layout.access_log, layout.attempts_log, layout.health_log, layout.outlier_log, layout.output):
             if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
                 if path == layout.output:
                     os.truncate(path, 0)  # Envoy's own output is appended to and cannot be opened again

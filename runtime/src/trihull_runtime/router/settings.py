@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from trihull_runtime.contract import Policy
 from trihull_runtime.errors import UsageError
 from trihull_runtime.router.envoy import AccessLog
-from trihull_runtime.router.plan import Policy
 from trihull_runtime.router.timings import WAN, Timings, load
 
 Choice = TypeVar("Choice", bound=enum.StrEnum)
@@ -18,7 +18,13 @@ Choice = TypeVar("Choice", bound=enum.StrEnum)
 
 @dataclass(frozen=True)
 class Settings:
-    """Paths are absolute. `own_group`: see `process.EnvoyProcess`."""
+    """Paths are absolute. `own_group`: see `process.EnvoyProcess`.
+
+    `tls` holds what is shown to sites, `ingress_tls` what is shown to clients (None: they come in without TLS);
+    `clients` names who may send requests (None: everybody); `admin_token` is a file with what the admin API asks for,
+    which it must have on any other address than loopback; `metrics_port` serves `/metrics` and `/healthz` alone, to
+    everybody who reaches it (None: they are at the admin API only).
+    """
 
     fleet: Path
     state: Path
@@ -29,6 +35,10 @@ class Settings:
     admin_host: str = "127.0.0.1"
     admin_port: int = 8083
     tls: Path | None = None
+    ingress_tls: Path | None = None
+    clients: Path | None = None
+    admin_token: Path | None = None
+    metrics_port: int | None = None
     timings: Timings = WAN
     access_log: AccessLog = AccessLog.TROUBLE
     own_group: bool = False
@@ -39,6 +49,18 @@ class Settings:
             ipaddress.ip_address(self.host)
         except ValueError as error:
             raise UsageError(f"the host {self.host!r} is not an IP address; 127.0.0.1 is this machine alone") from error
+        if self.admin_token is None and not _is_loopback(self.admin_host):
+            raise UsageError(
+                f"the admin API at {self.admin_host} can be reached from outside, and would take orders from anybody: "
+                "give it a token (--admin-token FILE), or keep it at 127.0.0.1"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -59,10 +81,18 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         port=_port(environment, "TRIHULL_PORT_INGRESS", 8080),
         admin_host=environment.get("TRIHULL_ADMIN_HOST") or "127.0.0.1",
         admin_port=_port(environment, "TRIHULL_PORT_ADMIN", 8083),
-        tls=Path(environment["TRIHULL_TLS"]).absolute() if environment.get("TRIHULL_TLS") else None,
+        tls=_path(environment, "TRIHULL_TLS"),
+        ingress_tls=_path(environment, "TRIHULL_INGRESS_TLS"),
+        clients=_path(environment, "TRIHULL_CLIENTS"),
+        admin_token=_path(environment, "TRIHULL_ADMIN_TOKEN"),
+        metrics_port=_port(environment, "TRIHULL_PORT_METRICS", 0) if environment.get("TRIHULL_PORT_METRICS") else None,
         timings=load(environment.get("TRIHULL_TIMINGS") or "wan"),
         access_log=choice(AccessLog, environment.get("TRIHULL_ACCESS_LOG") or AccessLog.TROUBLE, "TRIHULL_ACCESS_LOG"),
     )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    return Path(environment[name]).absolute() if environment.get(name) else None
 
 
 def choice(kind: type[Choice], value: str, name: str) -> Choice:

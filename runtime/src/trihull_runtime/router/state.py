@@ -63,6 +63,11 @@ class StateFolder:
         """The router's memory."""
         return self.folder / "router.json"
 
+    @property
+    def clients_path(self) -> Path:
+        """The last good clients; it holds keys, so that only we may read it."""
+        return self.folder / "clients.json"
+
     def last_good(self) -> Fleet | None:
         """Return the last fleet that was in force, None when there never was one.
 

@@ -1,6 +1,7 @@
 """The documents: what is written today is read tomorrow, and what is not in the contract is not read at all."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from trihull_runtime.contract.manifest import release_digest
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "contract"
 DOCUMENTS: dict[str, type[Document]] = {
+    "clients.json": contract.Clients,
     "fleet.json": contract.Fleet,
     "manifest.json": contract.ModelManifest,
     "release.json": contract.Release,
@@ -77,7 +79,7 @@ def test_an_unknown_field_is_refused_by_its_name(name: str) -> None:
 def test_a_missing_field_is_named(name: str) -> None:
     for field in golden(name):
         value = {key: item for key, item in golden(name).items() if key != field}
-        if field == "router":  # the one optional top-level field
+        if field in ("router", "routing", "clients", "issuers"):  # the optional top-level fields
             continue
         with pytest.raises(contract.ContractError, match=rf"file: {field}: is missing"):
             DOCUMENTS[name].from_value(value, "file")
@@ -109,6 +111,66 @@ def test_garbage_is_refused_and_the_source_is_named(data: bytes, problem: str) -
         contract.Fleet.parse(data, "fleet.json")
     assert str(caught.value).startswith("fleet.json: ")
     assert caught.value.exit_code == 65
+
+
+def test_a_fleet_written_before_there_were_rules_is_still_read() -> None:
+    value = golden("fleet.json")
+    del value["routing"]
+    for site in value["sites"]:
+        del site["grpc_endpoint"]
+    assert contract.Fleet.from_value(value).routing == contract.Routing()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"default_class": "moon"}, "routing.default_class: is 'moon', which `classes` does not hold"),
+        ({"classes": {"Strict": {"residencies": ["eu"]}}, "default_class": None}, "classes.Strict: is not a name"),
+        ({"classes": {"strict": {"residencies": []}}}, "residencies: is empty"),
+        (
+            {"classes": {name: {"residencies": ["eu"], "hosts": ["x.org"]} for name in ("strict", "wide")}},
+            "names 'x.org', which is of class 'strict' already",
+        ),
+        ({"classes": {"strict": {"residencies": ["eu"], "hosts": ["EU.org"]}}}, "does not match"),
+        ({"canaries": {"iris": {"sites": ["gcp"], "percent": 1}}}, "canaries.iris: is for a model that"),
+        ({"canaries": {"digits": {"sites": ["moon"], "percent": 1}}}, "names 'moon'; the fleet has aws, gcp"),
+        ({"canaries": {"digits": {"sites": ["gcp"], "percent": 101}}}, "at most 100"),
+        ({"shadows": {"digits": {"site": "moon", "percent": 1}}}, "names 'moon'"),
+        ({"repeatable": ["explain"]}, "does not match"),
+        ({"hedge_after_s": 0.0}, "at least 0.001"),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(changes: dict[str, Any], problem: str) -> None:
+    value = golden("fleet.json")
+    value["routing"] |= changes
+    with pytest.raises(contract.ContractError, match=re.escape(problem)):
+        contract.Fleet.from_value(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"version": 1}, "is empty: nobody could send a request"),
+        ({"version": 1, "clients": [{"name": "a", "keys": ["short"]}]}, "does not match"),
+        (
+            {"version": 1, "clients": [{"name": "a", "keys": ["x" * 30]}, {"name": "b", "keys": ["x" * 30]}]},
+            "share a key",
+        ),
+        ({"version": 1, "clients": [{"name": "a", "keys": ["x" * 30]}, {"name": "a", "keys": []}]}, "names 'a' twice"),
+        ({"version": 1, "issuers": [{"issuer": "i", "audiences": [], "jwks": "{}"}]}, "audiences: is empty"),
+    ],
+)
+def test_clients_that_make_no_sense_are_refused_and_no_key_is_told(value: dict[str, Any], problem: str) -> None:
+    with pytest.raises(contract.ContractError, match=re.escape(problem)) as caught:
+        contract.Clients.from_value(value)
+    assert "x" * 30 not in str(caught.value)
+    assert "short" not in str(caught.value)
+
+
+def test_a_client_does_not_show_its_keys() -> None:
+    client = contract.Clients.from_value(golden("clients.json")).clients[0]
+    assert client.keys[0] not in repr(client)
+    assert client.keys[0] not in str(contract.Clients.from_value(golden("clients.json")))
 
 
 @pytest.mark.parametrize(

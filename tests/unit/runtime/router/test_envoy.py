@@ -1,21 +1,37 @@
+import base64
 import json
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 
 from tests.servers import make_certificates
-from tests.unit.runtime.router.fleets import ADDRESSES, DIGEST, OTHER, fleet, fleets, site, unhurried
-from trihull_runtime.contract import Fleet, SiteState
+from tests.unit.runtime.router.fleets import (
+    ADDRESSES,
+    DIGEST,
+    NAMES,
+    OTHER,
+    drawn_fleet,
+    drawn_health,
+    fleet,
+    fleets,
+    site,
+    unhurried,
+)
+from trihull_runtime.contract import Client, Clients, Fleet, Issuer, Policy, SiteState
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.envoy import AccessLog, Configuration, Ingress, Layout, render
 from trihull_runtime.router.errors import EnvoyError
-from trihull_runtime.router.plan import Policy, make_plan
+from trihull_runtime.router.health import Load
+from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.timings import LAB, WAN, Timings
 
+FLEETS, TOGETHER = 2000, 20
 FOLDER = Path("/var/lib/router")
 LAYOUT = Layout(FOLDER / "envoy", FOLDER / "logs", FOLDER / "envoy.sock", None)
 THREE = fleet(
@@ -71,7 +87,7 @@ def test_addresses_of_a_site_share_its_weight_exactly() -> None:
         locality["locality"]["zone"]: [endpoint["load_balancing_weight"] for endpoint in locality["lb_endpoints"]]
         for locality in assignment(configuration(document), "model-digits")["endpoints"]
     }
-    assert weights == {"aws": [6], "gcp": [1, 1]}
+    assert weights == {"aws": [15_000], "gcp": [2_500, 2_500]}
 
 
 def test_a_draining_site_is_marked_not_removed() -> None:
@@ -137,18 +153,78 @@ def test_only_repeatable_routes_repeat_what_may_have_begun() -> None:
 
 
 def test_envoy_accepts_everything_we_render(tmp_path: Path) -> None:
+    """Two thousand fleets with any rules, health and clients; each configuration is judged by Envoy itself.
+
+    Twenty at a time, since starting Envoy takes longer than judging one.
+    """
     made = make_certificates(tmp_path / "certificates")
-    pem = made.ca.read_text()
-    document = replace(
-        THREE,
-        sites=tuple(replace(entry, ca_certificate=pem) for entry in THREE.sites),
-        models={"digits": (DIGEST, OTHER), "iris": (OTHER,)},
+    pem, jwks = made.ca.read_text(), _jwks()
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    rng = random.Random(20261124)
+    for first in range(0, FLEETS, TOGETHER):
+        tls, drawn, parts = rng.choice([None, made.client]), [], []
+        for number in range(first, first + TOGETHER):
+            document = drawn_fleet(rng, pem)
+            plan = make_plan(document, rng.choice(list(Policy)), ADDRESSES, health=drawn_health(rng), load=_load(rng))
+            layout = Layout(tmp_path / "envoy", logs, tmp_path / f"{number}" / "envoy.sock", tls, tls)
+            ingress = Ingress("127.0.0.1", 1024 + number, rng.choice(list(AccessLog)), _clients(rng, jwks))
+            drawn.append(document)
+            parts.append(_apart(render(plan, layout, ingress, rng.choice([LAB, WAN])).static, f"{number}"))
+        judge = EnvoyProcess(find_envoy(), Layout(tmp_path / "envoy", logs, tmp_path / "x.sock", None), own_group=False)
+        try:
+            judge.validate(_together(parts))
+        except EnvoyError:
+            for document, part in zip(drawn, parts, strict=True):
+                print(document)  # the last one printed is the culprit
+                judge.validate(part)
+            raise
+
+
+def _apart(static: dict[str, Any], number: str) -> dict[str, Any]:
+    """The same configuration with names that no other has."""
+    names = {each["name"] for each in static["static_resources"]["clusters"]}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {(f"{number}-{key}" if key in names else key): renamed(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return f"{number}-{value}" if isinstance(value, str) and value in names else value
+
+    found = renamed(static)
+    assert isinstance(found, dict)
+    for listener in found["static_resources"]["listeners"]:
+        listener["name"] += f"-{number}"
+    return found
+
+
+def _together(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    resources = [part["static_resources"] for part in parts]
+    kinds = {kind: [each for one in resources for each in one[kind]] for kind in ("listeners", "clusters")}
+    return {**parts[0], "static_resources": {**kinds, "secrets": resources[0]["secrets"]}}
+
+
+def _load(rng: random.Random) -> Load:
+    return Load({"lab": rng.random()}, {name: rng.random() for name in NAMES}, rng.choice([0.0, 500.0]))
+
+
+def _clients(rng: random.Random, jwks: str) -> Clients | None:
+    listed = (
+        Client("mobile", ("k" * 20, "j" * 20), "strict", rng.choice([None, 0.1, 7.3, 10.0]), rng.choice([None, 50])),
+        Client("web", ("w" * 20,), None, rng.choice([None, 0.5])),
     )
-    for tls in (None, made.client):
-        for log in AccessLog:
-            layout = Layout(tmp_path / "envoy", tmp_path / "logs", tmp_path / "envoy.sock", tls)
-            found = configuration(document, layout, LAB, log)
-            EnvoyProcess(find_envoy(), layout, own_group=False).validate(found.static)
+    issuers = (Issuer("https://issuer.example.org", ("trihull",), jwks, "sub", rng.choice([None, "residency"])),)
+    everything = Clients(1, listed, issuers)
+    return rng.choice([None, everything, replace(everything, issuers=()), replace(everything, clients=())])
+
+
+def _jwks() -> str:
+    def text(number: int) -> str:
+        return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode().rstrip("=")
+
+    key = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    return json.dumps({"keys": [{"kty": "RSA", "alg": "RS256", "kid": "1", "n": text(key.n), "e": text(key.e)}]})
 
 
 def test_envoy_names_what_it_refuses(tmp_path: Path) -> None:
@@ -170,4 +246,4 @@ def test_every_file_but_the_secrets_says_which_version_envoy_has() -> None:
     layout = Layout(FOLDER / "envoy", FOLDER / "logs", FOLDER / "envoy.sock", FOLDER / "tls")
     found = configuration(layout=layout)
     without = [path for path in found.files if layout.version_stat(path) is None]
-    assert without == [layout.secrets]
+    assert without == [layout.secret("client")]

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.unit.runtime.router.fleets import ADDRESSES, DIGEST, fleet, site
-from trihull_runtime.contract import Fleet, SiteState
+from trihull_runtime.contract import Fleet, Policy, SiteState
 from trihull_runtime.errors import UsageError
 from trihull_runtime.router import addresses, binary
 from trihull_runtime.router.envoy import AccessLog, Configuration, Ingress, Layout, render
 from trihull_runtime.router.errors import EnvoyError
-from trihull_runtime.router.events import KEPT, Events, Tail, describe_health, describe_outlier
+from trihull_runtime.router.events import KEPT, Events, Tail
 from trihull_runtime.router.files import Files
-from trihull_runtime.router.metrics import render_metrics
-from trihull_runtime.router.plan import Policy, make_plan
+from trihull_runtime.router.health import SiteHealth
+from trihull_runtime.router.metrics import Facts, render_metrics
+from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.process import refuse_occupied
 from trihull_runtime.router.settings import from_environment
 from trihull_runtime.router.state import EMPTY, Memory, StateFolder
@@ -133,7 +134,7 @@ class TestFiles:
         successor = Files(layout.folder)
         assert successor.write(one, 2) == []
         changed = successor.write(two, 3)
-        assert set(changed) == {layout.endpoints("sites"), layout.endpoints("model-digits")}
+        assert changed == [layout.endpoints("model-digits")]
         assert json.loads(changed[0].read_text())["version_info"] == "3"
 
     def test_a_damaged_file_is_written_again_and_what_is_not_needed_goes(self, tmp_path: Path) -> None:
@@ -216,26 +217,6 @@ class TestEvents:
         assert tail.lines() == [b"three"]
         assert tail.lines() == []
 
-    def test_health_events_name_site_and_reason(self) -> None:
-        line = json.dumps(
-            {
-                "cluster_name": "sites",
-                "locality": {"zone": "aws"},
-                "eject_unhealthy_event": {"failure_type": "NETWORK"},
-            }
-        )
-        found = describe_health(line.encode())
-        assert found is not None
-        assert (found["event"], found["site"], found["reason"]) == ("site_unhealthy", "aws", "NETWORK")
-        assert describe_health(b'{"cluster_name": "model-digits", "add_healthy_event": {}}') is None
-
-    def test_ejections_name_site_and_reason(self) -> None:
-        line = b'{"action": "EJECT", "type": "CONSECUTIVE_5XX", "upstream_url": "192.0.2.1:80", "enforced": true}'
-        found = describe_outlier(line, {"192.0.2.1:80": "aws"})
-        assert found is not None
-        assert (found["event"], found["site"]) == ("site_ejected", "aws")
-        assert "consecutive 5xx" in found["message"]
-
 
 class TestStatus:
     PLAN = make_plan(fleet(site("aws"), site("gcp", url="http://one.example.org:1")), Policy.PRIORITY, ADDRESSES)
@@ -250,24 +231,51 @@ class TestStatus:
             host("gcp", 2, failed_active_health_check=True),
             host("gcp", 3, failed_outlier_check=True),
         ]
-        rows = model_status(self.PLAN, {"cluster_statuses": [{"name": "model-digits", "host_statuses": hosts}]})
+        page = {"cluster_statuses": [{"name": "model-digits", "host_statuses": hosts}]}
+        rows = model_status(self.PLAN, page, {}, {})
         found = {row["name"]: (row["health"], row["requests"]) for row in rows["digits"]}
         assert found == {"aws": ("unhealthy", 1), "gcp": ("ejected", 5)}
 
     def test_without_envoy_health_is_unknown(self) -> None:
-        assert {row["health"] for row in model_status(self.PLAN, None)["digits"]} == {"unknown"}
+        assert {row["health"] for row in model_status(self.PLAN, None, {}, {})["digits"]} == {"unknown"}
+
+    def test_a_site_that_may_not_answer_is_shown_with_its_reason(self) -> None:
+        health = {"aws": SiteHealth(wrong={"digits": "it says 4"})}
+        plan = make_plan(
+            fleet(site("aws"), site("gcp", url="http://one.example.org:1")), Policy.PRIORITY, ADDRESSES, health=health
+        )
+        rows = {row["name"]: row for row in model_status(plan, None, health, {"gcp": 0.0123456})["digits"]}
+        assert (rows["aws"]["health"], rows["aws"]["reason"], rows["aws"]["share_percent"]) == (
+            "refused",
+            "it says 4",
+            0,
+        )
+        assert (rows["gcp"]["share_percent"], rows["gcp"]["latency_ms"]) == (100, 12.346)
 
     def test_metrics_are_prometheus_text(self) -> None:
-        text = render_metrics(
-            model_status(self.PLAN, None),
+        health = {"aws": SiteHealth(limit_percent=25)}
+        facts = Facts(
+            plan=self.PLAN,
+            models=model_status(self.PLAN, None, health, {}),
+            health=health,
             config_version=3,
             refused_total=1,
             refused_now=True,
             restarts=0,
             envoy_up=False,
+            failovers={("digits", "", "aws", "gcp"): 2},
+            findings={("digits", "aws", "wrong"): 1},
+            latency_s={"aws": 0.25},
+            shadows={("digits", "gcp", "equal"): 7},
+            truncated={"aws": 4},
+            certificates={'a "quoted" name': 1.8e9},
         )
+        text = render_metrics(facts)
+        assert 'trihull_router_failovers_total{model="digits",class="",from="aws",to="gcp"} 2\n' in text
+        assert 'trihull_router_certificate_expiry_seconds{which="a \\"quoted\\" name"} 1800000000\n' in text
+        assert 'trihull_router_site_limit_percent{site="aws"} 25\n' in text
         assert "trihull_router_config_version 3\n" in text
-        assert 'trihull_router_site_state{model="digits",site="aws",state="unknown"} 1\n' in text
+        assert 'trihull_router_site_state{model="digits",class="",site="aws",state="unknown"} 1\n' in text
         families = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
         assert len(families) == len(set(families))
 

@@ -1,39 +1,43 @@
 """EDS: the sites of a cluster as priorities and weights."""
 
 import math
+from collections.abc import Sequence
 
-from trihull_runtime.router.envoy.values import METADATA, SOCKET_MATCH, Json
+from trihull_runtime.contract import Endpoint
+from trihull_runtime.router.envoy.values import METADATA, SOCKET_MATCH, SUBSET, Json
 from trihull_runtime.router.plan import PlannedSite
 
+LARGEST_MULTIPLE = 10_000  # Envoy sums weights in 32 bits
 
-def render_assignment(cluster: str, sites: tuple[PlannedSite, ...]) -> Json:
-    """Return the load assignment of a cluster.
+
+def render_assignment(cluster: str, sites: Sequence[PlannedSite], grpc: bool = False) -> Json:
+    """Return the load assignment of a cluster; `grpc` takes the sites' gRPC endpoints.
 
     `overprovisioning_factor` is far above the default of 140: a priority keeps all of its traffic while one of its
     hosts is healthy, instead of leaking to the next priority as soon as some of them are not.
     """
     assert sites, f"cluster {cluster} would be empty, and Envoy would take that as an order"
-    multiple = math.lcm(*(len(site.addresses) for site in sites))
+    multiple = min(math.lcm(*(len(site.addresses) for site in sites)), LARGEST_MULTIPLE)
     return {
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": cluster,
         "policy": {"overprovisioning_factor": 100_000},
-        "endpoints": [_locality(site, multiple) for site in sites],
+        "endpoints": [_locality(site, multiple, grpc) for site in sites],
     }
 
 
-def _locality(site: PlannedSite, multiple: int) -> Json:
-    weight = site.weight * multiple // len(site.addresses)  # a site's weight is shared by its addresses, exactly
+def _locality(site: PlannedSite, multiple: int, grpc: bool) -> Json:
+    weight = max(1, site.weight * multiple // len(site.addresses))  # a site's weight is shared by its addresses
+    endpoint = site.site.grpc_endpoint if grpc else site.site.endpoint
+    assert endpoint is not None, "a planned site has an endpoint"
     return {
         "priority": site.priority,
         "locality": {"region": site.site.region, "zone": site.name},
-        "lb_endpoints": [_endpoint(site, address, weight) for address in site.addresses],
+        "lb_endpoints": [_endpoint(site, endpoint, address, weight) for address in site.addresses],
     }
 
 
-def _endpoint(site: PlannedSite, address: str, weight: int) -> Json:
-    endpoint = site.site.endpoint
-    assert endpoint is not None, "a planned site has an endpoint"
+def _endpoint(site: PlannedSite, endpoint: Endpoint, address: str, weight: int) -> Json:
     return {
         "endpoint": {
             "hostname": endpoint.server_name,
@@ -42,5 +46,11 @@ def _endpoint(site: PlannedSite, address: str, weight: int) -> Json:
         },
         "health_status": "DRAINING" if site.draining else "UNKNOWN",
         "load_balancing_weight": weight,
-        "metadata": {"filter_metadata": {METADATA: {"site": site.name}, SOCKET_MATCH: {"site": site.name}}},
+        "metadata": {
+            "filter_metadata": {
+                METADATA: {"site": site.name},
+                SOCKET_MATCH: {"site": site.name},
+                SUBSET: {"site": site.name},
+            }
+        },
     }

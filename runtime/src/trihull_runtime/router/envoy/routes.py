@@ -1,161 +1,284 @@
 """RDS: paths to clusters, what may be repeated elsewhere, and which answers are refused."""
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from trihull_runtime.router.envoy.values import METADATA, Json, cluster_name, extension, seconds, typed
-from trihull_runtime.router.plan import ModelPlan, TrafficPlan
+from trihull_runtime.contract import Clients
+from trihull_runtime.router.envoy.actions import (
+    SAFE,
+    action,
+    elsewhere,
+    retries,
+    to_model,
+    to_model_once,
+    to_model_streaming,
+)
+from trihull_runtime.router.envoy.admission import CLASS_HEADER, host_options, open_to_all
+from trihull_runtime.router.envoy.refusing import CUSTOM_RESPONSE, refuse_stale
+from trihull_runtime.router.envoy.values import (
+    METADATA,
+    SHADOW_CLUSTER,
+    SITES_CLUSTER,
+    SUBSET,
+    Json,
+    canary_cluster_name,
+    cluster_name,
+    grpc_cluster_name,
+    header,
+    percent,
+    seconds,
+    typed,
+)
+from trihull_runtime.router.plan import ANY_MODEL, ModelPlan, PlannedSite, TrafficPlan
 from trihull_runtime.router.timings import Timings
 
-ROUTES = "ingress"  # name of the RDS resource
-BODY_LIMIT_BYTES = 32 << 20  # bodies above it are forwarded, but cannot be sent a second time
-RETRIABLE_STATUS = [429, 500, 502, 503, 504]
-RELEASE_HEADER = "x-trihull-release"
+ROUTES = "ingress"  # names of the RDS resources
+PROBE_ROUTES = "probes"
+REPEATED_BODY_BYTES = 32 << 20  # bodies above it are forwarded, but cannot be sent a second time
 IDEMPOTENT_HEADER = "x-trihull-idempotent"  # a client says "false" for a request that must not be repeated
-CUSTOM_RESPONSE = "envoy.filters.http.custom_response"
-_SAFE = "connect-failure,refused-stream,reset-before-request"  # the site cannot have begun to work on it
-_IDEMPOTENT = "connect-failure,refused-stream,reset-before-request,reset,gateway-error,retriable-status-codes"
+PROBED_SITE_HEADER = "x-trihull-site"  # of a question of our own: the site it is for
+PROBED_MODEL_HEADER = "x-trihull-as"  # likewise: the model plan whose sites are to answer
+_GRPC = "connect-failure,refused-stream,reset-before-request,reset,unavailable,resource-exhausted"
+_POST = {"name": ":method", "string_match": {"exact": "POST"}}
+_READ = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
 
 
-def render_routes(plan: TrafficPlan, timings: Timings) -> Json:
-    """Return the whole route configuration of the ingress."""
+def render_routes(plan: TrafficPlan, timings: Timings, clients: Clients | None = None) -> Json:
+    """Return the whole route configuration of the ingress.
+
+    A residency class has the hosts that are its own; everywhere else the class comes from the client's key or token.
+    """
+    classes = plan.routing.classes
+    hosts = [
+        _host(f"class-{name}", list(each.hosts), _of_one_class(plan, name, timings, clients), clients)
+        for name, each in sorted(classes.items())
+        if each.hosts
+    ]
+    hosts.append(_host("models", ["*"], _of_every_class(plan, timings, clients), clients))
+    return typed("envoy.config.route.v3.RouteConfiguration", name=ROUTES, virtual_hosts=hosts, validate_clusters=False)
+
+
+def render_probe_routes(plan: TrafficPlan, timings: Timings) -> Json:
+    """Return the routes of our own questions: to one site, or as a client's request to a model without being copied."""
+    routes: list[Json] = [
+        {
+            "match": {"prefix": "/", "headers": [_exactly(PROBED_SITE_HEADER, site.name)]},
+            "route": {
+                "cluster": SITES_CLUSTER,
+                "timeout": seconds(timings.per_try_s),
+                "auto_host_rewrite": True,
+                "metadata_match": {"filter_metadata": {SUBSET: {"site": site.name}}},
+            },
+        }
+        for site in plan.sites
+    ]
+    routes += [
+        {
+            "match": {"prefix": "/", "headers": [_exactly(PROBED_MODEL_HEADER, model.key)]},
+            "route": to_model(cluster_name(model), model, plan, timings),
+        }
+        for model in plan.models
+        if model.sites
+    ]
+    host = {"name": "probes", "domains": ["*"], "routes": routes}
+    return typed(
+        "envoy.config.route.v3.RouteConfiguration", name=PROBE_ROUTES, virtual_hosts=[host], validate_clusters=False
+    )
+
+
+def _host(name: str, domains: list[str], routes: list[Json], clients: Clients | None) -> Json:
+    site = {"header": {"key": "x-trihull-site", "value": f"%UPSTREAM_METADATA({METADATA}:site)%"}}
+    return {
+        "name": name,
+        "domains": domains,
+        "include_request_attempt_count": True,
+        "include_attempt_count_in_response": True,
+        "request_body_buffer_limit": REPEATED_BODY_BYTES,
+        "response_headers_to_add": [{**site, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
+        "typed_per_filter_config": host_options(clients),
+        "routes": routes,
+    }
+
+
+def _own(clients: Clients | None) -> list[Json]:
+    """What the router says of itself."""
     routes = [
         _direct({"path": "/v2"}, 200, {"name": "trihull-router", "version": "2", "extensions": []}),
         _direct({"path": "/v2/health/live"}, 200, {"live": True}),
     ]
+    return [{**route, "typed_per_filter_config": open_to_all(clients)} for route in routes]
+
+
+def _of_one_class(plan: TrafficPlan, name: str, timings: Timings, clients: Clients | None) -> list[Json]:
+    """The host of a class: a client of another class is turned away, one without a class is of this one."""
+    text = f"this host is for requests of residency class {name}, and the client is of another"
+    other = {"prefix": "/", "headers": [{**_exactly(CLASS_HEADER, name), "invert_match": True}]}
+    routes = [*_own(clients), _refusal(other, 403, text)]
+    return [*routes, *_classified(plan, name, timings, []), *_unknown(plan)]
+
+
+def _of_every_class(plan: TrafficPlan, timings: Timings, clients: Clients | None) -> list[Json]:
+    routing, routes = plan.routing, _own(clients)
+    if not routing.classes:
+        return [*routes, *_classified(plan, None, timings, []), *_unknown(plan)]
+    for name in sorted(routing.classes):
+        routes += _classified(plan, name, timings, [_exactly(CLASS_HEADER, name)])
+    anything = {"name": CLASS_HEADER, "present_match": True}
+    known = _model_paths(plan)
+    text = "the client's residency class is not one of this fleet"
+    routes += [_refusal({**match, "headers": [anything]}, 403, text) for match in known]
+    if routing.default_class is not None:
+        routes += _classified(plan, routing.default_class, timings, [])
+    else:
+        text = "the request has no residency class: it comes with the client's key, its token, or the host it is for"
+        routes += [_refusal(match, 403, text) for match in known]
+    return [*routes, *_unknown(plan)]
+
+
+def _model_paths(plan: TrafficPlan) -> list[Json]:
+    models = {model.model for model in plan.models}
+    grpc = {"prefix": "/inference.GRPCInferenceService/"}
+    return [*(_whole(model) for model in sorted(models)), grpc]
+
+
+def _classified(plan: TrafficPlan, name: str | None, timings: Timings, headers: list[Json]) -> list[Json]:
+    """The routes of one class (None: there are none); `headers` must match too."""
+    routes: list[Json] = []
     for model in plan.models:
-        routes += _model_routes(model, timings)
-    known = ", ".join(model.model for model in plan.models)
-    routes += [
-        _refusal({"prefix": "/v2/models/"}, f"this router knows no such model; known: {known}"),
-        _refusal({"prefix": "/"}, "there is nothing at this path; models are at /v2/models/<model>/infer"),
-    ]
-    site = {"header": {"key": "x-trihull-site", "value": f"%UPSTREAM_METADATA({METADATA}:site)%"}}
-    host = {
-        "name": "models",
-        "domains": ["*"],
-        "include_request_attempt_count": True,
-        "include_attempt_count_in_response": True,
-        "request_body_buffer_limit": BODY_LIMIT_BYTES,
-        "response_headers_to_add": [{**site, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}],
-        "routes": routes,
-    }
-    return typed("envoy.config.route.v3.RouteConfiguration", name=ROUTES, virtual_hosts=[host], validate_clusters=False)
+        if model.residency_class == name:
+            routes += _model_routes(model, plan, timings, headers)
+    return [*routes, *_grpc_routes(plan, name, timings, headers)]
 
 
-def _model_routes(model: ModelPlan, timings: Timings) -> list[Json]:
-    """From the most special to the rest: marked unsafe, infer, reads, everything else (feedback and the like)."""
-    infer = {"safe_regex": {"regex": f"/v2/models/{model.model}(/versions/[^/]+)?/infer"}}
-    whole = {"path_separated_prefix": f"/v2/models/{model.model}"}
-    marked = {"name": IDEMPOTENT_HEADER, "string_match": {"exact": "false", "ignore_case": True}}
-    post = {"name": ":method", "string_match": {"exact": "POST"}}
-    read = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
-    refuse = {CUSTOM_RESPONSE: _refuse_stale(model.accepted)}
-    unsafe, repeatable = _unsafe(model, timings), _repeatable(model, timings)
+def _unknown(plan: TrafficPlan) -> list[Json]:
+    known = ", ".join(sorted({model.model for model in plan.models}))
     return [
-        {"match": {**infer, "headers": [post, marked]}, "route": unsafe, "typed_per_filter_config": refuse},
-        {"match": {**infer, "headers": [post]}, "route": repeatable, "typed_per_filter_config": refuse},
-        {"match": {**whole, "headers": [read]}, "route": repeatable},
-        {"match": whole, "route": unsafe},
+        _refusal({"prefix": "/v2/models/"}, 404, f"this router knows no such model; known: {known}"),
+        _refusal({"prefix": "/"}, 404, "there is nothing at this path; models are at /v2/models/<model>/infer"),
     ]
 
 
-def _repeatable(model: ModelPlan, timings: Timings) -> Json:
-    tries = 1 + _retries(model)
-    policy = {
-        **_elsewhere(model),
-        "retry_on": f"{_IDEMPOTENT},retriable-headers",
-        "retriable_status_codes": RETRIABLE_STATUS,
-        "retriable_headers": [stale_release(model.accepted)],
-        "per_try_timeout": seconds(timings.per_try_s),
-        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.100s"},
-    }
-    timeout_s = max(timings.request_s, timings.per_try_s * tries + 1)  # else the last try is cut short
-    return _to_model(model, timeout_s, policy)
+def _whole(model: str) -> Json:
+    if model == ANY_MODEL:
+        return {"safe_regex": {"regex": "/v2/models/[^/]+(/.*)?"}}
+    return {"path_separated_prefix": f"/v2/models/{model}"}
 
 
-def _unsafe(model: ModelPlan, timings: Timings) -> Json:
-    return _to_model(model, timings.unsafe_s, {**_elsewhere(model), "retry_on": _SAFE})
+def _below(model: str, ends: str) -> Json:
+    name = "[^/]+" if model == ANY_MODEL else re.escape(model).replace("\\-", "-")
+    return {"safe_regex": {"regex": f"/v2/models/{name}(/versions/[^/]+)?({ends})"}}
 
 
-def _to_model(model: ModelPlan, timeout_s: float, policy: Mapping[str, object]) -> Json:
-    return {
-        "cluster": cluster_name(model.model),
-        "timeout": seconds(timeout_s),
-        "auto_host_rewrite": True,
-        "retry_policy": dict(policy),
-    }
+def _model_routes(model: ModelPlan, plan: TrafficPlan, timings: Timings, headers: list[Json]) -> list[Json]:
+    """From the most special to the rest: streams, marked unsafe, infer, reads, everything else (feedback and such)."""
+    if not model.sites:
+        # A direct answer, and not an empty cluster: nothing that could ever be filled by mistake.
+        retry = [header("retry-after", "5"), header("x-trihull-refused", "residency")]
+        refusal = _refusal({**_whole(model.model), "headers": headers}, 503, model.refusal)
+        return [{**refusal, "response_headers_to_add": retry}]
+    infer, whole = _below(model.model, "/infer"), _whole(model.model)
+    stream = _below(model.model, "/(generate|infer)_stream")
+    events = {"name": "accept", "string_match": {"contains": "text/event-stream"}}
+    marked = {"name": IDEMPOTENT_HEADER, "string_match": {"exact": "false", "ignore_case": True}}
+    main = cluster_name(model)
+    unsafe = to_model_once(main, model, timings)
+    repeatable = to_model(main, model, plan, timings)
+    refuse = {CUSTOM_RESPONSE: refuse_stale(model.accepted)} if model.accepted else {}
+    routes = [
+        {"match": {**stream, "headers": [*headers, _POST]}, "route": to_model_streaming(main, model, timings)},
+        {"match": {**infer, "headers": [*headers, _POST, events]}, "route": to_model_streaming(main, model, timings)},
+    ]
+    routes += [
+        {"match": {**infer, "headers": [*headers, _POST, marked, *more]}, "route": _aimed(unsafe, to)}
+        for more, to in _targets(model)
+    ]
+    routes += [
+        {
+            "match": {**infer, "headers": [*headers, _POST, *more]},
+            "route": {**_aimed(repeatable, to), **_mirrored(model)},
+        }
+        for more, to in _targets(model)
+    ]
+    for route in routes:
+        route["typed_per_filter_config"] = refuse
+    if plan.routing.repeatable:
+        told = _below(model.model, "|".join(plan.routing.repeatable))
+        routes.append({"match": {**told, "headers": [*headers, _POST]}, "route": repeatable})
+    return [
+        *routes,
+        {"match": {**whole, "headers": [*headers, _READ]}, "route": repeatable},
+        {"match": {**whole, "headers": headers}, "route": unsafe},
+    ]
 
 
-def _retries(model: ModelPlan) -> int:
-    """One try per site; a lone site gets a second one, for a connection that broke."""
-    return max(1, len(model.taking) - 1)
+def _targets(model: ModelPlan) -> list[tuple[list[Json], Json]]:
+    """What a request must say, and where it goes then; without a canary there is one cluster."""
+    main = cluster_name(model)
+    if model.canary is None:
+        return [([], {"cluster": main})]
+    canary, share = canary_cluster_name(model), model.canary.percent
+    split = {"clusters": [{"name": canary, "weight": share}, {"name": main, "weight": 100 - share}]}
+    return [
+        ([_exactly(model.canary.header, "always")], {"cluster": canary}),
+        ([_exactly(model.canary.header, "never")], {"cluster": main}),
+        ([], {"weighted_clusters": split}),
+    ]
 
 
-def _elsewhere(model: ModelPlan) -> Json:
-    """A retry goes to a host and a priority that were not tried; `previous_hosts` alone cannot leave a priority."""
-    host = extension(
-        "envoy.retry_host_predicates.previous_hosts",
-        "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
-    )
-    priority = extension(
-        "envoy.retry_priorities.previous_priorities",
-        "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-        update_frequency=1,
-    )
-    return {
-        "num_retries": _retries(model),
-        "retry_host_predicate": [host],
-        "host_selection_retry_max_attempts": 5,
-        "retry_priority": priority,
-    }
+def _aimed(action: Json, target: Json) -> Json:
+    """The same action at another target."""
+    return {**{key: value for key, value in action.items() if key != "cluster"}, **target}
 
 
-def stale_release(accepted: tuple[str, ...]) -> Json:
-    """Return the header matcher of an answer by a release that is not accepted (one that names none is not matched)."""
-    return {
-        "name": RELEASE_HEADER,
-        "string_match": {"safe_regex": {"regex": "|".join(accepted)}},
-        "invert_match": True,
-    }
+def _mirrored(model: ModelPlan) -> Json:
+    if model.shadow is None or not model.shadow_percent:
+        return {}
+    return {"request_mirror_policies": [{"cluster": SHADOW_CLUSTER, "runtime_fraction": percent(model.shadow_percent)}]}
 
 
-def _refuse_stale(accepted: tuple[str, ...]) -> Json:
-    """When every site was tried, a good answer by no accepted release must still not reach the client.
+def _grpc_routes(plan: TrafficPlan, name: str | None, timings: Timings, headers: list[Json]) -> list[Json]:
+    sites = grpc_sites(plan, name)
+    service = "/inference.GRPCInferenceService/"
+    if not sites:
+        return []
+    cluster = grpc_cluster_name(name)
+    policy = {**elsewhere(sites), "retry_on": _GRPC, "per_try_timeout": seconds(timings.per_try_s)}
+    tries = 1 + retries(sites)
+    whole = action(cluster, max(timings.request_s, timings.per_try_s * tries + 1), policy)
+    whole["max_stream_duration"] = {"grpc_timeout_header_max": "0s"}  # the client's own deadline counts
+    idle = {**elsewhere(sites), "retry_on": SAFE, "per_try_idle_timeout": seconds(timings.stream_idle_s)}
+    return [
+        {"match": {"path": f"{service}ModelStreamInfer", "headers": headers}, "route": action(cluster, 0.0, idle)},
+        {"match": {"prefix": service, "headers": headers}, "route": whole},
+    ]
 
-    Only answers of class 2xx are replaced: an error carries its own meaning, whoever gave it.
+
+def grpc_sites(plan: TrafficPlan, name: str | None) -> list[PlannedSite]:
+    """Return the sites of a class that take gRPC: the model's name is in the message, so a site must serve all models.
+
+    Priorities are without gaps.
     """
-    status = extension("status", "envoy.type.matcher.v3.HttpResponseStatusCodeClassMatchInput")
-    header = extension("release", "envoy.type.matcher.v3.HttpResponseHeaderMatchInput", header_name=RELEASE_HEADER)
-    good = {"single_predicate": {"input": status, "value_match": {"exact": "2xx"}}}
-    expression = {"google_re2": {}, "regex": "|".join(accepted)}
-    known = {"single_predicate": {"input": header, "value_match": {"safe_regex": expression}}}
-    text = "no site answered with an accepted release of this model; try again later"
-    policy = extension(
-        "stale",
-        "envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy",
-        status_code=503,
-        body={"inline_string": text},
-        response_headers_to_add=[_header("x-trihull-refused", "release")],
-    )
-    matcher = {
-        "predicate": {"and_matcher": {"predicate": [good, {"not_matcher": known}]}},
-        "on_match": {"action": policy},
-    }
-    return typed(
-        "envoy.extensions.filters.http.custom_response.v3.CustomResponse",
-        custom_response_matcher={"matcher_list": {"matchers": [matcher]}},
-    )
+    plans = [model for model in plan.models if model.residency_class == name]
+    if not plans or not all(model.sites for model in plans):
+        return []
+    names = set.intersection(*({site.name for site in model.sites} for model in plans))
+    sites = [site for site in plans[0].sites if site.name in names and site.site.grpc_endpoint is not None]
+    if all(site.draining for site in sites):
+        return []
+    dense = {value: index for index, value in enumerate(sorted({site.priority for site in sites}))}
+    return [replace(site, priority=dense[site.priority]) for site in sites]
 
 
-def _header(key: str, value: str) -> Json:
-    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+def _exactly(name: str, value: str) -> Json:
+    return {"name": name, "string_match": {"exact": value}}
 
 
 def _direct(match: Json, status: int, body: Mapping[str, object]) -> Json:
     return {"match": match, "direct_response": {"status": status, "body": {"inline_string": json.dumps(body)}}}
 
 
-def _refusal(match: Json, text: str) -> Json:
+def _refusal(match: Json, status: int, text: str) -> Json:
     """A plain text: the listener's local reply turns it into `{"error": text}`."""
-    return {"match": match, "direct_response": {"status": 404, "body": {"inline_string": text}}}
+    return {"match": match, "direct_response": {"status": status, "body": {"inline_string": text}}}

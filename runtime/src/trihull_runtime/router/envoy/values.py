@@ -3,16 +3,31 @@
 from pathlib import Path
 from typing import Any
 
+from trihull_runtime.router.plan import ANY_MODEL, ModelPlan
+
 Json = dict[str, Any]
 
-SITES_CLUSTER = "sites"  # every site once: its health is the router's own (`/routerz`); carries no traffic
+SITES_CLUSTER = "sites"  # every site once: its health is the router's own (`/routerz`), and probes go through it
+SHADOW_CLUSTER = "shadow"  # the control process, which compares what a shadow answers
+GRPC_CLUSTER = "grpc"
 METADATA = "trihull"  # namespace of an endpoint's metadata: {"site": name}
 SOCKET_MATCH = "envoy.transport_socket_match"  # Envoy's own namespace: selects the site's TLS settings
+SUBSET = "envoy.lb"  # Envoy's own namespace: selects a subset of a cluster's endpoints
 
 
-def cluster_name(model: str) -> str:
-    """Return the cluster of a model; no model can be named so, nor as another cluster is."""
-    return f"model-{model}"
+def cluster_name(plan: ModelPlan) -> str:
+    """Return the cluster of a model (and class); no model can be named so that two clusters share a name."""
+    return "any_model" + plan.key.removeprefix(ANY_MODEL) if plan.model == ANY_MODEL else f"model-{plan.key}"
+
+
+def canary_cluster_name(plan: ModelPlan) -> str:
+    """Return the cluster of a model's canary."""
+    return f"{cluster_name(plan)}~canary"
+
+
+def grpc_cluster_name(residency_class: str | None) -> str:
+    """Return the cluster of gRPC requests of a class."""
+    return GRPC_CLUSTER if residency_class is None else f"{GRPC_CLUSTER}@{residency_class}"
 
 
 def typed(kind: str, **fields: Any) -> Json:
@@ -28,6 +43,16 @@ def extension(name: str, kind: str, **fields: Any) -> Json:
 def seconds(value: float) -> str:
     """Return a protobuf duration: 0.25 -> `0.250s`."""
     return f"{value:.3f}s"
+
+
+def percent(value: int) -> Json:
+    """Return a runtime fraction of whole percents that no runtime key changes."""
+    return {"default_value": {"numerator": value, "denominator": "HUNDRED"}}
+
+
+def header(key: str, value: str) -> Json:
+    """Return a header that is set, whatever stood there."""
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def from_file(path: Path) -> Json:

@@ -1,0 +1,166 @@
+"""Who is let in: API keys, tokens, residency classes and rate limits. All of it is Envoy's own filters."""
+
+import json
+import math
+from fractions import Fraction
+from importlib import resources
+from typing import Final
+
+from trihull_runtime.contract import Client, Clients
+from trihull_runtime.router.envoy.values import Json, extension, percent, typed
+
+KEY_HEADER: Final = "x-api-key"
+CLIENT_HEADER: Final = "x-trihull-client"
+CLASS_HEADER: Final = "x-trihull-class"
+IDENTITY_HEADER: Final = "x-trihull-key"  # `class/name` of an API key, between two filters
+# What a client might send to be taken for another, or to reach what is ours alone.
+FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, IDENTITY_HEADER, "x-trihull-site", "x-trihull-as")
+API_KEYS: Final = "envoy.filters.http.api_key_auth"
+RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
+_FILTERS = "envoy.extensions.filters.http"
+_UNLIMITED: Final = 1 << 31  # of the bucket for clients without a limit
+
+
+def render_filters(clients: Clients | None) -> list[Json]:
+    """Return the HTTP filters that establish who is asking, in their order; without clients, everybody may ask."""
+    filters: list[Json] = []
+    if clients is not None and clients.issuers:
+        filters.append(_tokens(clients))
+    if clients is not None and clients.clients:
+        filters.append(_keys(clients))
+    source = resources.files(__package__).joinpath("identity.lua").read_text(encoding="utf-8")
+    lua = extension("envoy.filters.http.lua", f"{_FILTERS}.lua.v3.Lua", default_source_code={"inline_string": source})
+    filters.append(lua)
+    if clients is not None and any(client.rate_per_s is not None for client in clients.clients):
+        limit = extension(RATE_LIMIT, f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit", stat_prefix="clients")
+        filters.append(limit)
+    return filters
+
+
+def host_options(clients: Clients | None) -> Json:
+    """Return what a virtual host carries: keys and limits stand here, so that changing them closes no connection."""
+    options: Json = {}
+    if clients is None or not clients.clients:
+        return options
+    options[API_KEYS] = typed(
+        f"{_FILTERS}.api_key_auth.v3.ApiKeyAuthPerRoute",
+        credentials=[
+            {"key": key, "client": f"{client.residency_class or ''}/{client.name}"}
+            for client in clients.clients
+            for key in client.keys
+        ],
+    )
+    limited = [client for client in clients.clients if client.rate_per_s is not None]
+    if limited:
+        options[RATE_LIMIT] = _limits(limited)
+    return options
+
+
+def open_to_all(clients: Clients | None) -> Json:
+    """Return what a route carries that nobody needs a key for: what the router says of itself."""
+    if clients is None or not clients.clients:
+        return {}
+    return {API_KEYS: {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}}
+
+
+def _keys(clients: Clients) -> Json:
+    sources = [{"header": KEY_HEADER}]
+    if not clients.issuers:  # `Authorization: Bearer KEY` too, where no token could be meant by it
+        sources.append({"header": "authorization"})
+    keys = extension(
+        API_KEYS,
+        f"{_FILTERS}.api_key_auth.v3.ApiKeyAuth",
+        key_sources=sources,
+        forwarding={"header": IDENTITY_HEADER, "hide_credentials": True},
+    )
+    if not clients.issuers:
+        return keys
+    # With a token and no key, the token alone counts.
+    has_key = {
+        "single_predicate": {
+            "input": extension("key", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=KEY_HEADER),
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": ".+"}},
+        }
+    }
+    skip = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")
+    return extension(
+        API_KEYS,
+        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        extension_config={"name": API_KEYS, "typed_config": keys["typed_config"]},
+        xds_matcher={
+            "matcher_list": {
+                "matchers": [{"predicate": {"not_matcher": has_key}, "on_match": {"action": skip}}],
+            }
+        },
+    )
+
+
+def _tokens(clients: Clients) -> Json:
+    providers: Json = {}
+    for index, issuer in enumerate(clients.issuers):
+        headers = [{"header_name": CLIENT_HEADER, "claim_name": issuer.client_claim}]
+        if issuer.class_claim is not None:
+            headers.append({"header_name": CLASS_HEADER, "claim_name": issuer.class_claim})
+        providers[f"issuer-{index}"] = {
+            "issuer": issuer.issuer,
+            "audiences": list(issuer.audiences),
+            "local_jwks": {"inline_string": issuer.jwks},
+            "require_expiration": True,
+            "claim_to_headers": headers,
+            "clear_route_cache": True,
+        }
+    names = [{"provider_name": name} for name in providers]
+    required: Json = names[0] if len(names) == 1 else {"requires_any": {"requirements": names}}
+    public = [{"match": {"path": path}} for path in PUBLIC]
+    keyed = (
+        []
+        if not clients.clients
+        else [{"match": {"prefix": "/", "headers": [{"name": KEY_HEADER, "present_match": True}]}}]
+    )
+    rules = [*public, *keyed, {"match": {"prefix": "/"}, "requires": required}]
+    return extension(
+        "envoy.filters.http.jwt_authn",
+        f"{_FILTERS}.jwt_authn.v3.JwtAuthentication",
+        providers=providers,
+        rules=rules,
+    )
+
+
+PUBLIC: Final = ("/v2", "/v2/health/live")  # the router's own answers
+
+
+def _limits(clients: list[Client]) -> Json:
+    by_client = {"actions": [{"request_headers": {"header_name": CLIENT_HEADER, "descriptor_key": "client"}}]}
+    return typed(
+        f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix="clients",
+        token_bucket={"max_tokens": _UNLIMITED, "tokens_per_fill": _UNLIMITED, "fill_interval": "1s"},
+        filter_enabled=percent(100),
+        filter_enforced=percent(100),
+        always_consume_default_token_bucket=False,
+        enable_x_ratelimit_headers="DRAFT_VERSION_03",
+        rate_limits=[by_client],
+        descriptors=[
+            {"entries": [{"key": "client", "value": client.name}], "token_bucket": _bucket(client)}
+            for client in clients
+        ],
+    )
+
+
+def _bucket(client: Client) -> Json:
+    """Whole tokens in whole seconds, which is what Envoy's descriptors take; rates are kept to a tenth."""
+    assert client.rate_per_s is not None, "only asked for with a limit"
+    rate = Fraction(client.rate_per_s).limit_denominator(10)
+    return {
+        "max_tokens": client.burst or math.ceil(rate),
+        "tokens_per_fill": rate.numerator,
+        "fill_interval": f"{rate.denominator}s",
+    }
+
+
+def check_jwks(text: str) -> bool:
+    """Whether a text is a JSON Web Key Set (RFC 7517, 5); Envoy judges the keys themselves."""
+    try:
+        return isinstance(json.loads(text).get("keys"), list)
+    except (ValueError, AttributeError):
+        return False
