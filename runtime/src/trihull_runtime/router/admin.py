@@ -11,6 +11,7 @@ from trihull_runtime.contract import ContractError, Fleet, SiteState
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.errors import EnvoyError, RouterError
 from trihull_runtime.router.metrics import render_metrics
+from trihull_runtime.router.pages import HEADERS, load_pages
 from trihull_runtime.router.status import model_status
 
 Scope = MutableMapping[str, Any]
@@ -42,6 +43,7 @@ class Admin:
 
     def __init__(self, control: Control) -> None:
         self._control = control
+        self._pages = load_pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,6 +61,7 @@ class Admin:
             (b"content-type", answer.content_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
             (b"cache-control", b"no-store"),
+            *HEADERS,
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": fields})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
@@ -81,6 +84,10 @@ class Admin:
                 return await self._order(self._control.override(site, None))
             case "GET", ["metrics"]:
                 return await self._metrics()
+            case "GET", [name] if (page := self._pages.get(name)) is not None:
+                return Answer(http.HTTPStatus.OK, page.body, page.content_type)
+            case _, [name] if name in self._pages:
+                return _problem(405, f"{method} is not possible at {path}")
             case _, ["healthz" | "metrics"] | ["v1", "status" | "events" | "fleet"]:
                 return _problem(405, f"{method} is not possible at {path}")
             case _, ["v1", "sites", _, "drain" | "undrain"]:
