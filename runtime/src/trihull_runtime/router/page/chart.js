@@ -4,7 +4,7 @@ import { draw, number, short } from "./dom.js";
 
 export const WINDOW_MS = 5 * 60 * 1000;
 const CALM_MS = 5000; // the tables show the mean of this long, so that they can be read
-const HEIGHT = 132;
+const HEIGHT = 168;
 const LEFT = 34;
 const BOTTOM = 18;
 const COLOURS = 8;

@@ -30,7 +30,7 @@ export class EventList {
     const chosen = this.#site.value;
     const options = ["", ...[...named].sort()];
     if (options.join("\n") !== [...this.#site.options].map((option) => option.value).join("\n")) {
-      this.#site.replaceChildren(...options.map((name) => make("option", { value: name }, name || "all")));
+      this.#site.replaceChildren(...options.map((name) => make("option", { value: name }, name || "all sites")));
       this.#site.value = options.includes(chosen) ? chosen : "";
     }
     this.#show();

@@ -69,7 +69,7 @@ function showSilence() {
   const shown = [...first, ...banners].map((banner) => [`${banner.level} ${banner.title} ${banner.text}`, banner]);
   keep(byId("banners"), shown, () => make("p"), fillBanner);
   if (silent) {
-    setText(byId("verdict"), "control process does not answer");
+    setState(byId("verdict"), "control process does not answer", "error");
     byId("verdict").dataset.level = "error";
     document.title = "no answer – trihull router";
   }
@@ -85,12 +85,13 @@ function fillBanner(element, banner) {
 
 function bannersOf(status, models) {
   const found = [];
-  const add = (level, title, words) => found.push({ level, title, text: words });
+  // `outage`: requests may be failing now; a refused fleet, for one, only keeps what is new from coming into force.
+  const add = (level, title, words, outage = false) => found.push({ level, title, text: words, outage });
   const envoy = record(status.envoy);
-  if (envoy.alive === false) add("error", "Envoy does not run", "it is started again; until then no request is answered.");
-  else if (envoy.problem) add("error", "Envoy does not answer", text(envoy.problem));
+  if (envoy.alive === false) add("error", "Envoy does not run", "it is started again; until then no request is answered.", true);
+  else if (envoy.problem) add("error", "Envoy does not answer", text(envoy.problem), true);
   for (const model of models.filter(failsOpen)) {
-    add("error", `No healthy site for ${model.name}`, "Envoy fails open: it sends requests to all of them, healthy or not.");
+    add("error", `No healthy site for ${model.name}`, "Envoy fails open: it sends requests to all of them, healthy or not.", true);
   }
   const config = record(status.config);
   if (config.refused) {
@@ -126,9 +127,10 @@ function showFacts(status) {
 function showVerdict(found, environment) {
   const healthy = found.filter((site) => site.health === "healthy").length;
   const bad = found.filter((site) => ["unhealthy", "ejected"].includes(site.health)).length;
-  const trouble = banners.some((banner) => banner.level === "error") || (found.length > 0 && healthy === 0);
-  const level = trouble ? "error" : bad > 0 ? "warning" : "healthy";
-  const words = `${healthy} of ${found.length} sites healthy`;
+  const draining = found.filter((site) => site.health === "draining").length;
+  const outage = banners.some((banner) => banner.outage) || (found.length > 0 && healthy === 0);
+  const level = outage ? "error" : bad > 0 || banners.length > 0 ? "warning" : "healthy";
+  const words = `${healthy} of ${found.length} sites healthy${draining ? `, ${draining} draining` : ""}`;
   setState(byId("verdict"), words, level);
   byId("verdict").dataset.level = level;
   document.title = `${level === "healthy" ? "" : "! "}${healthy}/${found.length} ${environment} – trihull router`;
