@@ -136,5 +136,5 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-def test_whatever_is_sent_gets_a_described_answer(case: schemathesis.Case, api: Router) -> None:
+def test_whatever_is_sent_gets_a_described_answer(case: "schemathesis.Case[Any]", api: Router) -> None:
     case.call_and_validate(base_url=api.admin_url, checks=CHECKS)
