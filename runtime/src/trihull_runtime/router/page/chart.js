@@ -101,7 +101,7 @@ export function drawChart(svg, history, keys, now, marks) {
     parts.push(draw("line", { class: "grid", x1: LEFT, x2: right, y1: line, y2: line }));
     parts.push(draw("text", { class: "axis", x: LEFT - 5, y: line + 3.5, "text-anchor": "end" }, short(top * part)));
   }
-  for (let minute = 0; minute <= 5; minute += 1) {
+  for (let minute = 0; minute <= 5; minute += width < 450 ? 2.5 : 1) {
     const place = x(now - minute * 60000);
     const anchor = minute === 0 ? "end" : minute === 5 ? "start" : "middle";
     const label = minute === 0 ? "now" : `−${minute} min`;

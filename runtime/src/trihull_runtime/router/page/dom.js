@@ -64,7 +64,7 @@ export function text(value) {
 /** A rate or a count with the digits that matter. */
 export function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (value === 0) return "0";
+  if (Number.isInteger(value)) return value.toLocaleString("en");
   if (value < 0.1) return "<0.1";
   return value < 10 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
 }
