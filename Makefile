@@ -39,6 +39,10 @@ test-container: $(READY) ## The image in Docker and containerd, and for arm64 un
 	@sh .ci/container-tools
 	@sh .ci/contained $(RUN)/pytest tests/container
 
+test-page: $(READY) ## The router's page in headless Chromium, its alert rules in promtool (root installs them)
+	@sh .ci/browser-tools
+	@$(RUN)/pytest tests/page
+
 bench: bench-packaging ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
 
 bench-packaging: $(READY) ## Packaging beside Docker, buildah, oras and BentoML (needs root; 5 minutes)
@@ -58,4 +62,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-container bench bench-packaging engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-container test-page bench bench-packaging engine check lock clean $(addprefix test-,$(FOLDERS))

@@ -44,8 +44,10 @@ def test_every_folder_of_tests_is_a_package() -> None:
 def test_every_folder_with_tests_is_run_by_make_test_or_has_a_target_of_its_own() -> None:
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
     found = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")}
-    assert found == {Path(folder).name for folder in configured} | {"container"}
-    assert "test-container:" in (ROOT / "Makefile").read_text()
+    own = {"container", "page"}
+    assert found == {Path(folder).name for folder in configured} | own
+    assert own <= set(re.findall(r"^test-(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert all(f"make test-{folder}\n" in (ROOT / ".ci" / "run").read_text() for folder in own)
 
 
 def test_tests_lie_only_in_tests() -> None:

@@ -40,7 +40,10 @@ def installed(wheels: Path, folder: Path, requirement: str) -> Path:
     [
         ("trihull-runtime", "import trihull_runtime.contract, trihull_runtime.artifacts.registry.layout"),
         ("trihull-runtime[server]", "import trihull_runtime.server.__main__, onnxruntime"),
-        ("trihull-runtime[router]", "import trihull_runtime.router.__main__"),
+        (
+            "trihull-runtime[router]",
+            "import trihull_runtime.router.__main__, trihull_runtime.router.pages as pages; pages.load_pages()['']",
+        ),
         ("trihull-packaging", "import trihull_packaging.command, trihull_packaging.commands"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 from trihull_runtime.contract import ContractError, Fleet, SiteState
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.errors import EnvoyError, RouterError
+from trihull_runtime.router.pages import HEADERS, load_pages
 from trihull_runtime.router.view import View
 
 Scope = MutableMapping[str, Any]
@@ -26,6 +27,7 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def _json(value: Any, status: int = 200) -> Answer:
@@ -34,6 +36,11 @@ def _json(value: Any, status: int = 200) -> Answer:
 
 def _problem(status: int, text: str) -> Answer:
     return _json({"error": text}, status)
+
+
+def _not_possible(method: str, path: str, allowed: str) -> Answer:
+    answer = _problem(405, f"{method} is not possible at {path}")
+    return dataclasses.replace(answer, headers=((b"allow", allowed.encode()),))  # RFC 9110, 15.5.6
 
 
 class Admin:
@@ -50,6 +57,7 @@ class Admin:
         self._control, self._view, self._token = control, view, token
         host, _, port = address.rpartition(":")
         self._hosts = {address, host, f"localhost:{port}", "localhost", f"127.0.0.1:{port}", f"[::1]:{port}"}
+        self._pages = load_pages()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -96,10 +104,16 @@ class Admin:
                 return await self._order(self._control.override(site, None))
             case "GET", ["metrics"]:
                 return await metrics_answer(self._view)
-            case _, ["healthz" | "metrics"] | ["v1", "status" | "events" | "fleet"]:
-                return _problem(405, f"{method} is not possible at {path}")
+            case "GET", [name] if (page := self._pages.get(name)) is not None:
+                return Answer(http.HTTPStatus.OK, page.body, page.content_type)
+            case _, [name] if name in self._pages:
+                return _not_possible(method, path, "GET")
+            case _, ["v1", "fleet"]:
+                return _not_possible(method, path, "GET, PUT")
+            case _, ["healthz" | "metrics"] | ["v1", "status" | "events"]:
+                return _not_possible(method, path, "GET")
             case _, ["v1", "sites", _, "drain" | "undrain"]:
-                return _problem(405, f"{method} is not possible at {path}")
+                return _not_possible(method, path, "POST")
             case _:
                 return _problem(404, f"there is nothing at {path}")
 
@@ -130,7 +144,7 @@ class MetricsApp:
         if path not in ("/metrics", "/healthz"):
             answer = _problem(404, "there is nothing at this path; metrics are at /metrics")
         elif method not in ("GET", "HEAD"):
-            answer = _problem(405, f"{method} is not possible at {path}")
+            answer = _not_possible(method, path, "GET")
         else:
             answer = _json({"alive": True}) if path == "/healthz" else await metrics_answer(self._view)
         await respond(send, method, answer)
@@ -147,6 +161,8 @@ async def respond(send: Send, method: str, answer: Answer) -> None:
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
         (b"cache-control", b"no-store"),
+        *HEADERS,
+        *answer.headers,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": fields})
     await send({"type": "http.response.body", "body": b"" if method == "HEAD" else answer.body})
