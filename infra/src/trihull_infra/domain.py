@@ -6,7 +6,7 @@ everywhere in the file, with the key and what was expected.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -111,7 +111,7 @@ def endpoint(site: Cloud, url: str) -> RouterEndpoint:
     return RouterEndpoint(site, scheme, host.rstrip("."), port or (443 if scheme == "https" else 80))
 
 
-def probed_alike(endpoints: tuple[RouterEndpoint, ...], service: str) -> RouterEndpoint:
+def probed_alike(endpoints: Sequence[RouterEndpoint], service: str) -> RouterEndpoint:
     """Return the first endpoint, for a service that asks all of them by one scheme and port.
 
     Raises:
@@ -126,3 +126,23 @@ def probed_alike(endpoints: tuple[RouterEndpoint, ...], service: str) -> RouterE
                 "host the zone on a cloud that takes both (docs/dns.md)"
             )
     return first
+
+
+def addresses_alike(endpoints: Sequence[RouterEndpoint], service: str) -> str:
+    """Return the record type of endpoints, for a service that only checks addresses, of one kind in one record.
+
+    Raises:
+        SpecError: one has a name in place of an address, or they are of both kinds.
+    """
+    for one in endpoints:
+        if not one.is_address:
+            raise SpecError(
+                f"{service} checks the health of addresses only, but the router of {one.site} is reached by a name, "
+                f"{one.host}; host the zone on a cloud that checks names too (docs/dns.md)"
+            )
+    kinds = sorted({one.record_type for one in endpoints})
+    if len(kinds) > 1:
+        raise SpecError(
+            f"{service} holds addresses of one kind in a record, but the routers have {' and '.join(kinds)}"
+        )
+    return kinds[0]
