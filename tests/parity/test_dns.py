@@ -19,10 +19,11 @@ CHECK = "aws:route53/healthCheck:HealthCheck"
 
 
 def records(recording: Recording) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the Route 53 records: name -> set identifier (empty for a simple one) -> inputs."""
+    """Return the Route 53 records: name -> primary, secondary or nothing (a simple one) -> inputs."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for one in recording.of_type(RECORD):
-        found.setdefault(one.inputs["name"], {})[one.inputs.get("setIdentifier", "")] = one.inputs
+        role = one.inputs.get("failoverRoutingPolicies", [{"type": ""}])[0]["type"].lower()
+        found.setdefault(one.inputs["name"], {})[role] = one.inputs
     return found
 
 

@@ -79,7 +79,7 @@ class Dns(pulumi.ComponentResource):
                     type="CNAME",
                     ttl=spec.ttl_s,
                     records=[target],
-                    set_identifier=role.lower(),
+                    set_identifier=f"choice-{place + 1}-{role.lower()}",
                     failover_routing_policies=[route53.RecordFailoverRoutingPolicyArgs(type=role)],
                     health_check_id=check,
                     opts=pulumi.ResourceOptions(parent=self, depends_on=deeper),
