@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ RECORD = "aws:route53/record:Record"
 CHECK = "aws:route53/healthCheck:HealthCheck"
 
 
-def records(recording: Recording) -> dict[str, dict[str, dict[str, Any]]]:
+def records(recording: Recording) -> dict[str, dict[str, Mapping[str, Any]]]:
     """Return the Route 53 records: name -> primary, secondary or nothing (a simple one) -> inputs."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for one in recording.of_type(RECORD):
         role = one.inputs.get("failoverRoutingPolicies", [{"type": ""}])[0]["type"].lower()
         found.setdefault(one.inputs["name"], {})[role] = one.inputs
@@ -31,7 +32,7 @@ def answered(recording: Recording, unwell: set[str]) -> str:
     """Return the router that Route 53 would answer, by its rules for failover records."""
     zone, name = records(recording), "models.example.com"
 
-    def well(record: dict[str, Any]) -> bool:
+    def well(record: Mapping[str, Any]) -> bool:
         return record.get("healthCheckId", "").removeprefix("id-dns-").removesuffix("-check") not in unwell
 
     while "" not in zone[name]:

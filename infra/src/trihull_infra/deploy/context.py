@@ -17,7 +17,7 @@ from trihull_runtime.contract import ContractError, EnvironmentReleases, Fleet
 from trihull_runtime.contract.codec import Document, write_file
 from trihull_runtime.errors import UsageError
 
-EMULATED: Final = "local"  # the one environment whose clouds are emulated: the emulators serve only stacks `local-*`
+EMULATED: Final = "local"  # the one environment whose clouds are emulated: its stacks are `local` and `local-*`
 
 
 @dataclass(frozen=True)

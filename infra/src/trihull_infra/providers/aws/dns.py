@@ -65,7 +65,8 @@ class Dns(pulumi.ComponentResource):
         """
         deeper: list[pulumi.Resource] = []
         for place in reversed(range(max(len(order) - 1, 1))):
-            links = [("PRIMARY", f"{order[place]}.{spec.name}", self.checks[order[place]].id)]
+            links: list[tuple[str, str, pulumi.Output[str] | None]] = []
+            links.append(("PRIMARY", f"{order[place]}.{spec.name}", self.checks[order[place]].id))
             if place + 2 == len(order):
                 links.append(("SECONDARY", f"{order[-1]}.{spec.name}", self.checks[order[-1]].id))
             elif place + 2 < len(order):
