@@ -11,6 +11,7 @@ import pytest
 from tests.emulated.conftest import REPOSITORY, Make, Stack
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.context import Documents
+from trihull_infra.emulators import client as emulators
 from trihull_infra.emulators.client import Daemon
 
 ROUTERS = {"aws": "http://192.0.2.1:8080", "gcp": "http://192.0.2.2:8080", "azure": "http://192.0.2.3:8080"}
@@ -109,3 +110,14 @@ def test_route_53_holds_the_chain_and_nothing_after_destroy(stack: Make, tmp_pat
     name.destroy()
     assert pairs(client) == {}
     assert client.list_health_checks()["HealthChecks"] == []
+
+
+def test_a_restarted_daemon_holds_the_same_records_and_checks(stack: Make, tmp_path: Path, daemon: Daemon) -> None:
+    name = make(stack, tmp_path, Cloud.AWS)
+    name.up()
+    before = pairs(route53(daemon))
+    emulators.stop()
+    again = emulators.start()
+    assert pairs(route53(again)) == before
+    assert changed(name.refresh()) == {}
+    assert changed(name.up()) == {}

@@ -143,6 +143,7 @@ def test_cloud_dns_answers_the_first_and_else_the_others(run_dns: RunDns) -> Non
     assert policy["primaryBackup"]["primary"]["externalEndpoints"] == ["192.0.2.3"]
     (backup,) = policy["primaryBackup"]["backupGeos"]
     assert backup["healthCheckedTargets"]["externalEndpoints"] == ["192.0.2.1", "192.0.2.2"]
+    assert recording.the("gcp:dns/recordSet:RecordSet").delete_before_replace
     check = recording.the("gcp:compute/healthCheck:HealthCheck").inputs
     assert check["checkIntervalSec"] >= 30
     assert len(check["sourceRegions"]) == 3

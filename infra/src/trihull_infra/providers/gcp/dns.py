@@ -72,7 +72,9 @@ class Dns(pulumi.ComponentResource):
             ttl=spec.ttl_s,
             rrdatas=None if others else [first],
             routing_policy=policy if others else None,
-            opts=child,
+            # A policy's health check cannot be added or changed in place. A record is known by name and type alone:
+            # were the new one made first, deleting the old one would delete it.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         self.register_outputs({"name": spec.name})
 
