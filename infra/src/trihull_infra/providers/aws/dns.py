@@ -30,6 +30,7 @@ class Dns(pulumi.ComponentResource):
         super().__init__("trihull:dns:Dns", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.checks: dict[Cloud, route53.HealthCheck] = {}
+        self.names: dict[Cloud, route53.Record] = {}
         for router in routers:
             self.checks[router.site] = route53.HealthCheck(
                 f"{name}-{router.site}-check",
@@ -45,7 +46,7 @@ class Dns(pulumi.ComponentResource):
                 tags={**site.labels, "Name": site.name(router.site)},
                 opts=child,
             )
-            route53.Record(
+            self.names[router.site] = route53.Record(
                 f"{name}-{router.site}",
                 zone_id=spec.zone,
                 name=f"{router.site}.{spec.name}",
@@ -63,7 +64,7 @@ class Dns(pulumi.ComponentResource):
         A pair is called by its place, not by its sites: when a site comes or goes, records change in place. Route 53
         refuses a second primary of one name, so none may have to be made before an old one is gone.
         """
-        deeper: list[pulumi.Resource] = []
+        there: list[pulumi.Resource] = [*self.names.values()]
         for place in reversed(range(max(len(order) - 1, 1))):
             links: list[tuple[str, str, pulumi.Output[str] | None]] = []
             links.append(("PRIMARY", f"{order[place]}.{spec.name}", self.checks[order[place]].id))
@@ -72,7 +73,7 @@ class Dns(pulumi.ComponentResource):
             elif place + 2 < len(order):
                 # Without a check of its own it is answered whenever the primary is not well: on to the next pair.
                 links.append(("SECONDARY", f"choice-{place + 2}.{spec.name}", None))
-            deeper = [
+            there += [
                 route53.Record(
                     f"{name}-choice-{place + 1}-{role.lower()}",
                     zone_id=spec.zone,
@@ -83,7 +84,7 @@ class Dns(pulumi.ComponentResource):
                     set_identifier=f"choice-{place + 1}-{role.lower()}",
                     failover_routing_policies=[route53.RecordFailoverRoutingPolicyArgs(type=role)],
                     health_check_id=check,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=deeper),
+                    opts=pulumi.ResourceOptions(parent=self, depends_on=there),
                 )
                 for role, target, check in links
             ]
