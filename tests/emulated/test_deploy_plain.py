@@ -107,7 +107,7 @@ def test_a_name_comes_up_and_goes_with_plain_pulumi(shell: Any, daemon: Daemon, 
     setting = SETTING.format(project="dns", stack="local")
     settings = {path: path.read_text() for path in (checkout / "stacks").rglob("Pulumi*.yaml")}
     assert "names no router of local; bring them up with `trihull up local`" in shell(setting + "pulumi preview", 1)
-    routers = {cloud: f"http://127.0.0.1:{port}" for port, cloud in enumerate(Cloud, start=8080)}
+    routers = {str(cloud): f"http://127.0.0.1:{port}" for port, cloud in enumerate(Cloud, start=8080)}
     Documents(checkout / "stacks" / "environments", "local").write_routers(routers)
     assert "created" in shell(setting + "pulumi up --yes")
     shell(setting + "pulumi up --yes --expect-no-changes")
