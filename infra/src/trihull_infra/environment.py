@@ -19,6 +19,7 @@ from trihull_infra.demands import ReleasesSpec
 from trihull_infra.domain import DnsSpec
 from trihull_infra.errors import SpecError
 from trihull_infra.machines import MACHINES, Machine
+from trihull_runtime.contract import Policy
 from trihull_runtime.contract.codec import NAME
 
 CURRENT: Final = 1
@@ -204,15 +205,6 @@ def _at_least(key: str, value: int, info: ValidationInfo) -> int:
     if value < info.data.get(key, 1):
         raise ValueError(f"expected at least {key}, {info.data[key]}")
     return value
-
-
-class Policy(enum.StrEnum):
-    """How a router chooses among healthy sites."""
-
-    LOCAL_FIRST = "local-first"
-    PRIORITY = "priority"
-    WEIGHTED = "weighted"
-    FASTEST = "fastest"
 
 
 class Timings(enum.StrEnum):
