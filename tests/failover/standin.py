@@ -29,6 +29,7 @@ class StandIn:
         self.release: str | None = ACCEPTED
         self.cut = False  # close the connection in place of an answer
         self.truncate = False  # begin an answer and close before its end
+        self.half_dead = False  # close the connection in place of every other answer
         self.delay_s = 0.0  # before an answer
         self.retry_after = ""  # header of an answer
         self.label = 7  # what the model says
@@ -103,7 +104,7 @@ class StandIn:
                 else:
                     value = json.loads(body or b"{}")
                     self.asked.append((method, path, value.get("id", "")))
-                    if self.cut:
+                    if self.cut or (self.half_dead and len(self.asked) % 2):
                         break
                     if self.delay_s:
                         await asyncio.sleep(self.delay_s)
