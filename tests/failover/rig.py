@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,15 @@ def secure_fleet(names: list[str], servers: list[Server], certificates: list[Cer
     return Fleet(1, "local", {"digits": (release,)}, listed)
 
 
+COMMAND = ("-m", "trihull_runtime.router")
+
+
 class Router:
     """A router process and its state folder, which outlives the process."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, command: Sequence[str] = COMMAND, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        self.folder, self.command = folder, command
         self.fleet_path = folder / "fleet.json"
         ingress, admin = free_ports(2)
         self.environment = {
@@ -82,7 +85,7 @@ class Router:
         before = self.events("ready")
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "trihull_runtime.router"],
+                [sys.executable, *self.command],
                 env={**inherited, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -53,7 +53,17 @@ clouds:
 api_server: {authorised_networks: []}
 pools: {serving: {machine: large, nodes_min: 4, nodes_max: 9, spot_share: 0.5}}
 serving: {replicas_min: 3, replicas_max: 12}
-routing: {policy: local-first, replicas: 2, replicas_max: 6, timings: wan}
+routing:
+  policy: local-first
+  replicas: 2
+  replicas_max: 6
+  timings: wan
+  classes: {strict: {residencies: [us], hosts: [us.models.example.com]}}
+  default_class: strict
+  hedge_after_s: 0.5
+  max_in_flight: 1000
+  clients_secret: model-clients
+  tls_secret: router-tls
 releases: {require_gate: false}
 """
 ADDRESSES = {"aws": "http://192.0.2.1:8080", "gcp": "http://192.0.2.2:8080", "azure": "http://192.0.2.3:8080"}

@@ -10,6 +10,7 @@ from tests.parity import mocks
 from tests.parity.conftest import PROGRAMS, Run
 from tests.parity.mocks import Recording, Secret
 from trihull_infra.cloud import Cloud
+from trihull_infra.environment import Environment
 from trihull_infra.emulators.plugins import values
 from trihull_infra.emulators.recorder.checks import check
 from trihull_infra.emulators.recorder.facts import facts
@@ -88,8 +89,9 @@ def test_serving_exports_its_contract(run: Run, name: str, cloud: Cloud) -> None
     assert outputs.models["digits"].version == "1.2"
 
 
-def test_routing_exports_where_it_answers(run: Run, name: str, cloud: Cloud) -> None:
-    assert run("routing", f"{name}-{cloud}").exports == {"endpoint": {"url": "http://192.0.2.7:8080"}}
+def test_routing_exports_where_it_answers(run: Run, name: str, cloud: Cloud, spec: Environment) -> None:
+    url = f"{spec.routing.scheme}://192.0.2.7:8080"
+    assert run("routing", f"{name}-{cloud}").exports == {"endpoint": {"url": url}}
 
 
 @pytest.mark.parametrize("project", list(PROGRAMS))

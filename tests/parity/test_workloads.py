@@ -73,7 +73,7 @@ def test_probes_and_services_use_ports_by_name(
     run: Run, project: str, name: str, cloud: Cloud, container: dict[str, Any]
 ) -> None:
     ports = {port["name"] for port in container["ports"]}
-    assert ports == ({"infer", "health"} if project == "serving" else {"ingress", "admin"})
+    assert ports == ({"infer", "health"} if project == "serving" else {"ingress", "metrics", "admin"})
     for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[kind]["httpGet"]["port"] == ("health" if project == "serving" else "ingress")
     service = run(project, f"{name}-{cloud}").the(SERVICE).inputs["spec"]
@@ -95,6 +95,23 @@ def test_router_is_configured_by_the_environment(run: Run, name: str, cloud: Clo
     assert known["TRIHULL_TIMINGS"] == str(spec.routing.timings)
     mounts = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
     assert {known["TRIHULL_TLS"], known["TRIHULL_STATE"], known["TRIHULL_FLEET"].rpartition("/")[0]} <= mounts
+
+
+def test_secrets_that_the_environment_names_reach_the_router(
+    run: Run, name: str, cloud: Cloud, spec: Environment
+) -> None:
+    routing = run("routing", f"{name}-{cloud}")
+    pod = mocks.opened(routing.the(DEPLOYMENT).inputs)["spec"]["template"]["spec"]
+    known, named = env(pod["containers"][0]), spec.routing
+    secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    assert {each for each in (named.clients_secret, named.tls_secret) if each} == secrets - {"trihull-router"}
+    mounts = {mount["mountPath"]: mount for mount in pod["containers"][0]["volumeMounts"]}
+    for variable, secret in (("TRIHULL_CLIENTS", named.clients_secret), ("TRIHULL_INGRESS_TLS", named.tls_secret)):
+        assert (variable in known) == (secret is not None)
+        if secret is not None:
+            folder = known[variable].removesuffix("/clients.json")
+            assert mounts[folder]["readOnly"] is True
+    assert routing.exports["endpoint"]["url"].startswith(f"{named.scheme}://")
 
 
 def test_a_new_fleet_changes_no_pod_of_the_router(run: Run, cloud: Cloud) -> None:

@@ -4,7 +4,6 @@ The file is written by people, so every mistake in it is told at once, each with
 there. Nothing is converted: a number where a string belongs is a mistake (`1.30` would have become `1.3`).
 """
 
-import enum
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from trihull_infra.demands import ReleasesSpec
 from trihull_infra.domain import DnsSpec
 from trihull_infra.errors import SpecError
 from trihull_infra.machines import MACHINES, Machine
-from trihull_runtime.contract import Policy
+from trihull_infra.routers import RoutingSpec, Timings
 from trihull_runtime.contract.codec import NAME
 
 CURRENT: Final = 1
@@ -207,34 +206,6 @@ def _at_least(key: str, value: int, info: ValidationInfo) -> int:
     return value
 
 
-class Timings(enum.StrEnum):
-    """Which set of intervals and time limits the routers use: between clouds, or on one machine."""
-
-    WAN = "wan"
-    LAB = "lab"
-
-
-class RoutingSpec(_Spec):
-    """The routers of every site."""
-
-    policy: Policy = Field(description=f"one of {', '.join(Policy)}")
-    replicas: int = Field(ge=1, le=100, description="a whole number, at least 1")
-    replicas_max: int | None = Field(
-        None, ge=1, le=100, description="a whole number, at least replicas: up to how many an autoscaler may add"
-    )
-    timings: Timings = Field(description="wan (between clouds) or lab (one machine)")
-
-    @field_validator("replicas_max")
-    @classmethod
-    def _not_below_replicas(cls, value: int | None, info: ValidationInfo) -> int | None:
-        return value if value is None else _at_least("replicas", value, info)
-
-    @property
-    def most(self) -> int:
-        """Return the largest number of routers on a site; `replicas` when nothing scales them."""
-        return self.replicas if self.replicas_max is None else self.replicas_max
-
-
 class Environment(_Spec):
     """A whole environment, as `load` returns it."""
 
@@ -260,6 +231,21 @@ class Environment(_Spec):
     def _own_tags(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         if taken := sorted({"environment", "owner", "application"} & set(value)):
             raise ValueError(f"expected other names than trihull's own: {', '.join(taken)}")
+        return value
+
+    @field_validator("routing")
+    @classmethod
+    def _residencies_of_the_clouds(cls, value: RoutingSpec, info: ValidationInfo) -> RoutingSpec:
+        sites = info.data.get("sites")
+        if sites is None:
+            return value
+        known = {site.residency for cloud in Cloud if (site := getattr(sites, cloud, None)) is not None}
+        for name, each in value.classes.items():
+            if unknown := sorted(set(each.residencies) - known):
+                raise ValueError(
+                    f"expected residencies of classes.{name} to be those of the clouds, {', '.join(sorted(known))}; "
+                    f"found {', '.join(unknown)}"
+                )
         return value
 
     @field_validator("dns")
@@ -311,7 +297,6 @@ __all__ = [
     "DnsSpec",
     "Environment",
     "GcpSpec",
-    "Policy",
     "PoolSpec",
     "ReleasesSpec",
     "RoutingSpec",

@@ -5,7 +5,16 @@ from dataclasses import replace
 
 from trihull_infra.cloud import Cloud
 from trihull_infra.environment import Environment
-from trihull_runtime.contract import EnvironmentReleases, Fleet, FleetSite, ServingOutputs, SiteOutputs, SiteState
+from trihull_runtime.contract import (
+    EnvironmentReleases,
+    Fleet,
+    FleetSite,
+    KnownAnswer,
+    Routing,
+    ServingOutputs,
+    SiteOutputs,
+    SiteState,
+)
 
 
 def assemble(
@@ -14,12 +23,14 @@ def assemble(
     sites: Mapping[Cloud, SiteOutputs],
     servings: Mapping[Cloud, ServingOutputs],
     previous: Fleet | None,
+    known_answers: Mapping[str, tuple[KnownAnswer, ...]] | None = None,
 ) -> Fleet:
     """Return the fleet of an environment; a pure function.
 
-    Region, residency, priority and weight are the environment's. A cloud that gave nothing now (its deploy failed, or
-    it was not asked for) keeps the certificate and the endpoint of `previous`: a dead control plane is no reason to
-    drop a healthy data plane. What an operator set in the fleet (state, cost, capacity) is kept.
+    Region, residency, priority and weight are the environment's, and so are residency classes, hedging and limits. A
+    cloud that gave nothing now (its deploy failed, or it was not asked for) keeps the certificate and the endpoint of
+    `previous`: a dead control plane is no reason to drop a healthy data plane. What an operator set in the fleet is
+    kept: a site's state, cost and capacity, its gRPC endpoint, canaries, shadows, and what may be repeated.
 
     Args:
         environment: what is asked for; its clouds are the fleet's sites, in their order.
@@ -27,6 +38,7 @@ def assemble(
         sites: outputs of the site stacks that are known.
         servings: outputs of the serving stacks that are known.
         previous: the fleet as it stands, None when there is none yet.
+        known_answers: of the releases, by model.
     """
     known = {site.name: site for site in previous.sites} if previous is not None else {}
     return Fleet(
@@ -37,6 +49,29 @@ def assemble(
             _site(environment, cloud, sites.get(cloud), servings.get(cloud), known.get(cloud.value))
             for cloud in environment.clouds
         ),
+        routing=_routing(environment, releases, previous, known_answers or {}),
+    )
+
+
+def _routing(
+    environment: Environment,
+    releases: EnvironmentReleases,
+    previous: Fleet | None,
+    known_answers: Mapping[str, tuple[KnownAnswer, ...]],
+) -> Routing:
+    """The environment's rules, and an operator's for those models and sites that are still there."""
+    kept = previous.routing if previous is not None else Routing()
+    models, sites = set(releases.accepted), {cloud.value for cloud in environment.clouds}
+    return replace(
+        environment.routing.rules(),
+        canaries={
+            model: canary
+            for model, canary in kept.canaries.items()
+            if model in models and sites.issuperset(canary.sites)
+        },
+        shadows={model: shadow for model, shadow in kept.shadows.items() if model in models and shadow.site in sites},
+        repeatable=kept.repeatable,
+        known_answers={model: answers for model, answers in known_answers.items() if model in models},
     )
 
 
@@ -62,6 +97,7 @@ def _site(
         cost_per_million=known.cost_per_million if known is not None else None,
         capacity_per_s=known.capacity_per_s if known is not None else None,
         state=known.state if known is not None else SiteState.ACTIVE,
+        grpc_endpoint=known.grpc_endpoint if known is not None else None,
     )
 
 

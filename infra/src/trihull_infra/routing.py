@@ -14,11 +14,14 @@ from trihull_infra.program import Program, SiteReference
 from trihull_runtime.contract import EnvironmentReleases, Fleet, ReleasedRouter
 
 PORT: Final = 8080
+METRICS_PORT: Final = 8082
 ADMIN_PORT: Final = 8083
 LIVE: Final = "/v2/health/live"
 GRACE_S: Final = 45
 FLEET_FOLDER: Final = "/etc/trihull/fleet"
 TLS_FOLDER: Final = "/etc/trihull/tls"
+CLIENTS_FOLDER: Final = "/etc/trihull/clients"
+INGRESS_TLS_FOLDER: Final = "/etc/trihull/ingress-tls"
 STATE_FOLDER: Final = "/var/lib/trihull"
 
 
@@ -66,7 +69,7 @@ def run() -> None:
         workload.autoscaler(begun, naming.ROUTER, replicas.replicas, replicas.most, opts)
     workload.disruption_budget(begun, naming.ROUTER, opts)
     service = workload.load_balancer(begun, naming.ROUTER, "ingress", PORT, opts)
-    pulumi.export("endpoint", {"url": workload.url(service, "http", PORT)})
+    pulumi.export("endpoint", {"url": workload.url(service, begun.environment.routing.scheme, PORT)})
 
 
 def _deployment(
@@ -84,13 +87,27 @@ def _deployment(
         "TRIHULL_SITE": str(begun.cloud),
         "TRIHULL_POLICY": str(routing.policy),
         "TRIHULL_TIMINGS": str(routing.timings),
+        "TRIHULL_PORT_METRICS": str(METRICS_PORT),
     }
+    given = {
+        name: (folder, secret)
+        for name, folder, secret in (
+            ("clients", CLIENTS_FOLDER, routing.clients_secret),
+            ("ingress-tls", INGRESS_TLS_FOLDER, routing.tls_secret),
+        )
+        if secret is not None
+    }
+    if "clients" in given:
+        settings["TRIHULL_CLIENTS"] = f"{CLIENTS_FOLDER}/clients.json"
+    if "ingress-tls" in given:
+        settings["TRIHULL_INGRESS_TLS"] = INGRESS_TLS_FOLDER
     container = core.v1.ContainerArgs(
         name="router",
         image=image,
         image_pull_policy="IfNotPresent",
         ports=[
             core.v1.ContainerPortArgs(name="ingress", container_port=PORT, protocol="TCP"),
+            core.v1.ContainerPortArgs(name="metrics", container_port=METRICS_PORT, protocol="TCP"),
             core.v1.ContainerPortArgs(name="admin", container_port=ADMIN_PORT, protocol="TCP"),
         ],
         env=[core.v1.EnvVarArgs(name=name, value=value) for name, value in settings.items()],
@@ -106,6 +123,10 @@ def _deployment(
             core.v1.VolumeMountArgs(name="tls", mount_path=TLS_FOLDER, read_only=True),
             core.v1.VolumeMountArgs(name="state", mount_path=STATE_FOLDER),
             core.v1.VolumeMountArgs(name="tmp", mount_path=workload.TEMPORARY),
+            *(
+                core.v1.VolumeMountArgs(name=name, mount_path=folder, read_only=True)
+                for name, (folder, _) in given.items()
+            ),
         ],
     )
     volumes = [
@@ -114,6 +135,10 @@ def _deployment(
             name="tls", secret=core.v1.SecretVolumeSourceArgs(secret_name=naming.ROUTER, default_mode=0o440)
         ),
         core.v1.VolumeArgs(name="state", empty_dir=core.v1.EmptyDirVolumeSourceArgs(size_limit="256Mi")),
+        *(
+            core.v1.VolumeArgs(name=name, secret=core.v1.SecretVolumeSourceArgs(secret_name=secret, default_mode=0o440))
+            for name, (_, secret) in given.items()
+        ),
     ]
     return apps.v1.Deployment(
         naming.ROUTER,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trihull_runtime.artifacts.evidence.signing import SigningKey
 
 SERVER_PORTS: Final = (8080, 8082)
-ROUTER_PORTS: Final = (8080, 8083)
+ROUTER_PORTS: Final = (8080, 8082, 8083)
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,9 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
         with progress.step("index", "OCI image layout") as note:
             labels = {"org.opencontainers.image.title": "trihull-router"}
             platforms = {platform: found_.layers for platform, found_ in below.items()}
-            indexed = index.run(partial / release.LAYOUT, platforms, "trihull_runtime.router", ROUTER_PORTS, labels)
+            indexed = index.run(
+                partial / release.LAYOUT, platforms, "trihull_runtime.router.supervised", ROUTER_PORTS, labels
+            )
             note.text = indexed.index.digest
         build = RouterBuild(RouterBuild.CURRENT, indexed.index.digest, release.LAYOUT)
         found.write(partial / lock.FILE)

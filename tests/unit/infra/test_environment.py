@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trihull_infra.cloud import Cloud
-from trihull_infra.environment import Environment, Policy, Timings, load
+from trihull_infra.environment import Environment, Timings, load
 from trihull_infra.errors import SpecError
+from trihull_runtime.contract import Policy
 
 REPOSITORY = Path(__file__).parents[3]
 ENVIRONMENTS = REPOSITORY / "stacks" / "environments"
@@ -111,6 +112,11 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("serving.replicas_max", 1, "serving.replicas_max", "expected at least replicas_min, 2"),
         ("routing.policy", "random", "routing.policy", 'one of local-first, priority, weighted, fastest, found'),
         ("routing.replicas_max", "2", "routing.replicas_max", "expected a whole number, at least replicas"),
+        ("routing.default_class", "x", "routing.default_class", "expected one of classes: there are none"),
+        ("routing.classes", {"a": {"residencies": []}}, "routing.classes.a.residencies", "found an empty list"),
+        ("routing.classes", {"a": {"residencies": ["moon"]}}, "routing", "those of the clouds, eu; found moon"),
+        ("routing.hedge_after_s", 0, "routing.hedge_after_s", "seconds after which a second site is asked too"),
+        ("routing.tls_secret", "A_b", "routing.tls_secret", "a Secret of namespace trihull"),
         ("routing.timings", 5, "routing.timings", "wan (between clouds) or lab (one machine), found 5"),
         ("tags", {"owner": "x"}, "tags", "expected other names than trihull's own: owner"),
         ("tags", {"Team": "x"}, "tags.Team", "a-z 0-9"),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,13 +6,21 @@ import pytest
 from trihull_infra import environment, fleet
 from trihull_infra.cloud import Cloud
 from trihull_infra.environment import Environment
+from trihull_infra.routers import ClassSpec
 from trihull_runtime.contract import (
+    Canary,
+    DataType,
     Endpoint,
     EnvironmentReleases,
     Fleet,
     FleetSite,
+    KnownAnswer,
+    KnownTensor,
+    ResidencyClass,
+    Routing,
     ServedModel,
     ServingOutputs,
+    Shadow,
     SiteOutputs,
     SiteState,
 )
@@ -121,3 +130,35 @@ def test_a_site_taken_down_on_purpose_loses_endpoint_and_certificate(local: Envi
     assert ports(after) == [None, 8001, 8002]
     assert after.sites[0].ca_certificate is None
     assert after.sites[1:] == before.sites[1:]
+
+
+def test_the_environments_rules_stand_in_the_fleet(local: Environment) -> None:
+    spec = local.model_copy(
+        update={
+            "routing": local.routing.model_copy(
+                update={"classes": {"strict": ClassSpec(residencies=("eu",), hosts=("eu.example.org",))}}
+            )
+        }
+    )
+    found = fleet.assemble(spec, RELEASES, {}, {}, None).routing
+    assert found.classes == {"strict": ResidencyClass(("eu",), ("eu.example.org",))}
+    assert found.max_in_flight == 4096
+
+
+def test_what_an_operator_said_is_kept_as_long_as_it_is_about_something(local: Environment) -> None:
+    first = fleet.assemble(local, RELEASES, {}, {}, None)
+    told = Routing(
+        canaries={"digits": Canary(("gcp",), 5)}, shadows={"digits": Shadow("azure", 10)}, repeatable=("/explain",)
+    )
+    again = fleet.assemble(local, RELEASES, {}, {}, replace(first, routing=told)).routing
+    assert (again.canaries, again.shadows, again.repeatable) == (told.canaries, told.shadows, told.repeatable)
+    other = EnvironmentReleases(1, "local", {}, {"iris": (DIGEST,)})
+    gone = fleet.assemble(local, other, {}, {}, replace(first, routing=told)).routing
+    assert (gone.canaries, gone.shadows) == ({}, {})
+
+
+def test_known_answers_are_of_models_that_there_are(local: Environment) -> None:
+    tensor = KnownTensor("x", DataType.FP32, (1,), (1.0,))
+    answer = KnownAnswer(DIGEST, (tensor,), (tensor,))
+    found = fleet.assemble(local, RELEASES, {}, {}, None, {"digits": (answer,), "gone": (answer,)})
+    assert found.routing.known_answers == {"digits": (answer,)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from trihull_infra import fleet as fleets
+from trihull_infra import known_answers
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy import children, publishing, readiness, releasing
 from trihull_infra.deploy.children import Display, Stop
@@ -209,7 +210,8 @@ class Flow:
         servings: Mapping[Cloud, ServingOutputs],
     ) -> None:
         previous = self.context.documents.read_fleet()
-        self.report.fleet = fleets.assemble(self.context.environment, releases, sites, servings, previous)
+        answers = known_answers.of_releases(releases, self.context.documents.folder)
+        self.report.fleet = fleets.assemble(self.context.environment, releases, sites, servings, previous, answers)
         if self.stop.signal is None:
             write_if_changed(self.report.fleet, self.context.documents.fleet)
 

@@ -215,6 +215,7 @@ class _Router:
             f"routing at {scheme}://{self._settings.host}:{self._settings.port}, admin at http://{host}:{port}",
             port=self._settings.port,
             admin_port=port,
+            control_pid=os.getpid(),
         )
         timings = self._settings.timings
         async with asyncio.TaskGroup() as group:
