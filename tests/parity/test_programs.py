@@ -10,10 +10,10 @@ from tests.parity import mocks
 from tests.parity.conftest import PROGRAMS, Run
 from tests.parity.mocks import Recording, Secret
 from trihull_infra.cloud import Cloud
-from trihull_infra.environment import Environment
 from trihull_infra.emulators.plugins import values
 from trihull_infra.emulators.recorder.checks import check
 from trihull_infra.emulators.recorder.facts import facts
+from trihull_infra.environment import Environment
 from trihull_runtime.contract import ServingOutputs, SiteOutputs
 from trihull_runtime.contract.site import SECRET_FIELDS
 
