@@ -1,14 +1,19 @@
 """Each site is believed only with a certificate of its own authority for its own name; we show ours."""
 
 import json
+import shutil
+import socket
+import ssl
+import urllib.parse
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.failover.conftest import Sites
-from tests.failover.rig import ask, router_for
-from tests.servers import infer_request, make_certificates
+from tests.failover.load import Load, eventually
+from tests.failover.rig import ask, router_for, secure_fleet
+from tests.servers import Certificates, Server, infer_request, make_certificates, start_servers, write_model
 from trihull_runtime.contract import Fleet
 
 INFER = "/v2/models/digits/infer"
@@ -62,3 +67,56 @@ def test_a_renewed_client_certificate_is_used_without_a_restart(sites: Sites, tm
             fresh.rename(stranger / name)
         router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
         assert ask(f"{router.url}{INFER}", "POST", _body())[0] == 200
+
+
+def _renew(folder: Path, source: Path, *names: str) -> None:
+    """Put files into a folder one by one by rename, as a mounted Secret is renewed."""
+    for name in names:
+        fresh = folder / f".{name}"
+        fresh.write_bytes((source / name).read_bytes())
+        fresh.rename(folder / name)
+
+
+def _shows(server: Server, certificates: Certificates) -> bool:
+    """Whether a server's certificate comes from this authority."""
+    parts = urllib.parse.urlsplit(server.url)
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), 5) as plain,
+            certificates.client_context().wrap_socket(plain, server_hostname=certificates.server_name),
+        ):
+            return True
+    except (OSError, ssl.SSLError):
+        return False
+
+
+def test_certificates_of_both_sides_are_renewed_under_load(tmp_path: Path) -> None:
+    release = write_model(tmp_path / "models")
+    name = "serving.aws.local.trihull.internal"
+    old, new = make_certificates(tmp_path / "old", name), make_certificates(tmp_path / "new", name)
+    shown = tmp_path / "shown"
+    shutil.copytree(old.client, shown)
+    authorities = old.ca.read_text() + new.ca.read_text()
+    (old.server / "ca.crt").write_text(authorities)  # the site lets in clients of either authority while both overlap
+    with start_servers(tmp_path / "models", 2, tls=[old, old], logs=tmp_path) as servers:
+        # the fleet trusts either authority, too
+        overlapping = Certificates(old.server, old.client, tmp_path / "both.crt", name)
+        overlapping.ca.write_text(authorities)
+        fleet = secure_fleet(["aws", "gcp"], servers, [overlapping, overlapping], release)
+        with router_for(tmp_path / "router", fleet, TRIHULL_TLS=str(shown)) as router:
+            router.wait_health(aws="healthy", gcp="healthy")
+            with Load(router.url, request=infer_request([[0.0] * 64])) as load:
+                load.wait_site("aws")
+                _renew(shown, new.client, "tls.key", "tls.crt")
+                load.wait_more(80)
+                _renew(old.server, new.server, "tls.key", "tls.crt")
+                eventually(lambda: all(_shows(server, new) for server in servers), "the sites show the new one")
+                load.wait_more(80)
+                # only the new authority from here on
+                renewed = Certificates(old.server, new.client, new.ca, name)
+                secure_fleet(["aws", "gcp"], servers, [renewed, renewed], release).write(router.fleet_path)
+                router.wait_event("config_applied", version=2)
+                load.wait_more(160)
+            assert load.lost == []
+            router.wait_health(aws="healthy", gcp="healthy")
+            assert not router.events("site_unhealthy")
