@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -182,3 +183,18 @@ def router_for(folder: Path, fleet: Fleet | None, **environment: str) -> Iterato
         yield router
     finally:
         router.close()
+
+
+def raw(router: Router, data: bytes) -> bytes:
+    """Send bytes, and return all that comes back until the connection ends or a second has passed."""
+    port = int(router.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.settimeout(1)
+        connection.sendall(data)
+        parts = []
+        try:
+            while part := connection.recv(65536):
+                parts.append(part)
+        except TimeoutError:
+            pass
+        return b"".join(parts)

@@ -127,6 +127,9 @@ class Admin:
             return _problem(422, str(error))
         except EnvoyError as error:
             return _problem(503, str(error))
+        except OSError as error:  # a full disk, as a rule
+            reason = error.strerror or str(error)
+            return _problem(503, f"the state folder cannot be written: {reason}; what runs stays")
         return _json({"config_version": self._control.memory.config_version})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import hashlib
 import time
@@ -180,12 +181,19 @@ class Control:
         """Plan anew with what is known of the sites now.
 
         Raises:
-            EnvoyError: Envoy does not take it; what ran before runs on.
+            EnvoyError, OSError: Envoy does not take it, or the disk; what ran before runs on.
         """
+        if health == self.health and load == self.load:
+            return
         async with self._changing:
-            before, self.health, self.load = self.plan, health, load
-            if self._planned(self.fleet, self.memory) != before:
-                await self._apply(self.fleet, self.memory)
+            known = self.health, self.load
+            self.health, self.load = health, load
+            try:
+                if self._planned(self.fleet, self.memory) != self.plan:
+                    await self._apply(self.fleet, self.memory)
+            except BaseException:
+                self.health, self.load = known  # so that the next look tries again
+                raise
 
     async def look_at_clients(self) -> None:
         """Take the clients' file if it changed since the last look; one that cannot be used is refused."""
@@ -252,7 +260,14 @@ class Control:
             await asyncio.to_thread(self.process.validate, configuration.static)
         version = max(self.memory.config_version, self._files.latest) + 1
         previous = self._configuration
-        changed = await asyncio.to_thread(self._files.write, configuration, version)
+        try:
+            changed = await asyncio.to_thread(self._files.write, configuration, version)
+        except OSError:
+            if previous is not None:  # a part may be written: what ran before runs on, as far as the disk lets us
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(self._files.write, previous, version + 1)
+                self.memory = replace(self.memory, config_version=version + 1)
+            raise
         memory = replace(memory, config_version=version if changed else self.memory.config_version)
         if changed and previous is not None and await asyncio.to_thread(self.process.alive):
             try:

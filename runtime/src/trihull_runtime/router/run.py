@@ -1,7 +1,6 @@
 """Wires the router together and runs it until it is told to stop."""
 
 import asyncio
-import collections
 import contextlib
 import hashlib
 import os
@@ -10,32 +9,23 @@ import socket
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from trihull_runtime.errors import UsageError
 from trihull_runtime.router.binary import find_envoy
-from trihull_runtime.router.conditions import Conditions, Finding
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.envoy import Layout
 from trihull_runtime.router.errors import EnvoyError
 from trihull_runtime.router.events import Events
-from trihull_runtime.router.health import Load, steady
-from trihull_runtime.router.measuring import COUNTERS, Sample, rate_per_s, sample_of, tails_s
-from trihull_runtime.router.plan import ANY_MODEL, ModelPlan
-from trihull_runtime.router.probing import Prober
+from trihull_runtime.router.knowledge import MEASURE_S, Knowledge
 from trihull_runtime.router.process import EnvoyProcess, refuse_occupied
 from trihull_runtime.router.settings import Settings
-from trihull_runtime.router.shadowing import Shadowing, listen
+from trihull_runtime.router.shadowing import listen
 from trihull_runtime.router.state import StateFolder
-from trihull_runtime.router.watching import Watcher
 
 SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 LOOK_S = 1.0
-WATCH_S = 0.2  # how often Envoy's logs are read; it writes them four times a second
-MEASURE_S = 2.0
-WHILE_S = 30.0  # what rates and tails are taken over
 HANGS = 3  # times in a row that Envoy does not answer at all (3 s each), after which it is replaced
 LOG_LIMIT_BYTES = 16 << 20
 BACKOFF_S = (0.1, 5.0)  # first and longest pause before Envoy is started again
@@ -132,15 +122,7 @@ class _Router:
         self._events = Events()
         self._control = Control(settings, state, process, self._events)
         self._stopping = asyncio.Event()
-        timings, layout = settings.timings, process.layout
-        self._conditions = Conditions(timings)
-        self._watcher = Watcher(layout, self._conditions, self._events, lambda: self._control.plan)
-        self._prober = Prober(layout.probe_socket, timings, self._found)
-        limit_s = timings.per_try_s * 2
-        self._shadowing = Shadowing(layout.probe_socket, self._find_plan, self._told_difference, limit_s)
-        self._samples: collections.deque[Sample] = collections.deque(maxlen=int(WHILE_S / MEASURE_S))
-        self._measured = Load()
-        self._known = asyncio.Event()  # something about a site is known that was not before
+        self._knowledge = Knowledge(self._control, process, self._events)
 
     async def start_unless_stopped(self) -> bool:
         """Start; told to stop meanwhile, end what was started and return False."""
@@ -200,15 +182,15 @@ class _Router:
             )
             return Server(config)
 
-        view = View(self._control, self._watcher, self._prober, self._shadowing)
+        view = View(self._control, self._knowledge)
         host, port = admin_socket.getsockname()[:2]
         servers = [
             (server(Admin(self._control, view, _token(self._settings), f"{host}:{port}")), admin_socket),
-            (server(self._shadowing), shadow_socket),
+            (server(self._knowledge.shadowing), shadow_socket),
         ]
         if metrics_socket is not None:
             servers.append((server(MetricsApp(view)), metrics_socket))
-        await self._begin_watching()
+        await self._knowledge.begin()
         scheme = "http" if self._settings.ingress_tls is None else "https"
         self._events.emit(
             "ready",
@@ -223,18 +205,18 @@ class _Router:
                 group.create_task(self._every(LOOK_S, self._control.look_at_file)),
                 group.create_task(self._every(LOOK_S, self._control.look_at_clients)),
                 group.create_task(self._every(timings.resolve_s, self._control.resolve_again)),
-                group.create_task(self._every(0.0, self._watch)),
-                group.create_task(self._every(MEASURE_S, self._measure)),
-                group.create_task(self._every(timings.probe_s, self._probe)),
+                group.create_task(self._every(0.0, self._knowledge.watch)),
+                group.create_task(self._every(MEASURE_S, self._knowledge.measure)),
+                group.create_task(self._every(timings.probe_s, self._knowledge.probe)),
                 group.create_task(self._every(10.0, self._turn_logs)),
-                group.create_task(self._shadowing.compare()),
+                group.create_task(self._knowledge.shadowing.compare()),
                 group.create_task(self._supervise()),
             ]
             running = [group.create_task(each.serve(sockets=[at])) for each, at in servers]
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()
-            self._prober.end()
+            self._knowledge.prober.end()
             await self._leave()
             for each, _ in servers:
                 each.should_exit = True
@@ -279,60 +261,12 @@ class _Router:
                 await asyncio.to_thread(self._process.start, self._bootstrap)
                 self._process.restarts += 1
                 await asyncio.to_thread(self._process.wait_ready)
-                await self._begin_watching()
+                await self._knowledge.begin()
             except EnvoyError as error:
                 self._events.emit("envoy_failed", str(error), level="error")
                 continue
             pid = await asyncio.to_thread(self._process.pid)
             self._events.emit("envoy_started", f"Envoy started again, process {pid}", pid=pid)
-
-    async def _begin_watching(self) -> None:
-        """Take over what the Envoy that runs knows; its logs are followed from here on."""
-        clusters = await asyncio.to_thread(self._process.admin.json, "/clusters?format=json")
-        self._samples.clear()
-        self._watcher.begin_with(clusters, time.monotonic())
-
-    async def _watch(self) -> None:
-        """Read what Envoy found out, and plan anew where that changes what is known of a site."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._known.wait(), WATCH_S)
-        self._known.clear()
-        lines = await asyncio.to_thread(self._watcher.read)
-        now = time.monotonic()
-        self._watcher.take(lines, now)
-        self._conditions.forget(site.name for site in self._control.fleet.sites)
-        await self._control.replan(self._conditions.health(now), self._load())
-
-    def _load(self) -> Load:
-        """The load to plan with: what is held, until what is measured leaves its window."""
-        return steady(self._control.load, replace(self._measured, latency_s=dict(self._prober.latency_s)))
-
-    async def _measure(self) -> None:
-        page = await asyncio.to_thread(
-            self._process.admin.json, f"/stats?format=json&histogram_buckets=cumulative&filter={COUNTERS}"
-        )
-        self._samples.append(sample_of(page, time.monotonic()))
-        first, last = self._samples[0], self._samples[-1]
-        self._measured = Load(tail_s=tails_s(first, last), rate_per_s=rate_per_s(first, last))
-
-    async def _probe(self) -> None:
-        self._prober.begin(self._control.fleet, [site.name for site in self._control.plan.sites])
-
-    def _found(self, finding: Finding) -> None:
-        self._watcher.found(finding, time.monotonic())
-        self._known.set()
-
-    def _find_plan(self, model: str, residency_class: str | None) -> ModelPlan | None:
-        """The plan of a copied request, whose class is the one that its client has (or the default)."""
-        plan = self._control.plan
-        wanted = residency_class or plan.routing.default_class
-        return next(
-            (each for each in plan.models if each.model in (model, ANY_MODEL) and each.residency_class == wanted), None
-        )
-
-    def _told_difference(self, model: str, site: str, problem: str) -> None:
-        message = f"shadow {site} differs for model {model}: {problem}"
-        self._events.emit("shadow_differs", message, level="warning", model=model, site=site)
 
     async def _turn_logs(self) -> None:
         """Keep each of Envoy's logs and one older part of it below the limit."""

@@ -7,18 +7,16 @@ from typing import Any
 
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.errors import EnvoyError
+from trihull_runtime.router.knowledge import Knowledge
 from trihull_runtime.router.metrics import Facts, render_metrics
-from trihull_runtime.router.probing import Prober
-from trihull_runtime.router.shadowing import Shadowing
 from trihull_runtime.router.status import model_status
-from trihull_runtime.router.watching import Watcher
 
 
 class View:
     """Reads, never changes."""
 
-    def __init__(self, control: Control, watcher: Watcher, prober: Prober, shadowing: Shadowing) -> None:
-        self._control, self._watcher, self._prober, self._shadowing = control, watcher, prober, shadowing
+    def __init__(self, control: Control, knowledge: Knowledge) -> None:
+        self._control, self._knowledge = control, knowledge
 
     async def status(self) -> dict[str, Any]:
         """Return everything an operator asks for first."""
@@ -31,7 +29,7 @@ class View:
             server = {"problem": str(error)}
         refusal = control.refusal
         plan = control.plan
-        rows = model_status(plan, clusters, control.health, self._prober.latency_s)
+        rows = model_status(plan, clusters, control.health, self._knowledge.prober.latency_s)
         return {
             "environment": control.fleet.environment,
             "site": control.settings.site,
@@ -82,7 +80,7 @@ class View:
             clusters = None  # told by trihull_router_envoy_up 0
         facts = Facts(
             plan=control.plan,
-            models=model_status(control.plan, clusters, control.health, self._prober.latency_s),
+            models=model_status(control.plan, clusters, control.health, self._knowledge.prober.latency_s),
             health=control.health,
             config_version=control.memory.config_version,
             refused_total=control.refused_total,
@@ -90,10 +88,10 @@ class View:
             restarts=control.process.restarts,
             envoy_up=clusters is not None,
             failovers=control.failovers,
-            findings=self._watcher.findings,
-            latency_s=self._prober.latency_s,
-            shadows=self._shadowing.counts,
-            truncated=self._watcher.truncated,
+            findings=self._knowledge.watcher.findings,
+            latency_s=self._knowledge.prober.latency_s,
+            shadows=self._knowledge.shadowing.counts,
+            truncated=self._knowledge.watcher.truncated,
             certificates=certificates,
         )
         return render_metrics(facts) + own

@@ -1,6 +1,7 @@
 """The control loop without a running Envoy: what it decides, writes and remembers. Envoy still validates for real."""
 
 import asyncio
+import errno
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.unit.runtime.router.fleets import fleet, site
+from tests.unit.runtime.router.fleets import DIGEST, fleet, site
 from trihull_runtime.contract import ContractError, SiteState
-from trihull_runtime.router import addresses
+from trihull_runtime.contract.codec import write_file
+from trihull_runtime.router import addresses, files
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.errors import RouterError
 from trihull_runtime.router.events import Events
+from trihull_runtime.router.health import Load, SiteHealth
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.run import layout_of
 from trihull_runtime.router.settings import Settings
@@ -160,6 +163,37 @@ def test_an_order_survives_a_restart_and_a_damaged_memory_is_told(bench: Bench) 
         control = bench.control()
         await control.boot()
         assert any(event["event"] == "memory_damaged" for event in control.events.recent)
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_leaves_what_runs_as_it_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        document = fleet(
+            site("aws"), site("gcp", 1, url="http://192.0.2.2:1"), models={"digits": (DIGEST,), "x": (DIGEST,)}
+        )
+        bench.names |= {"192.0.2.1": ("192.0.2.1",), "192.0.2.2": ("192.0.2.2",)}
+        document.write(bench.settings.fleet)
+        control = bench.control()
+        await control.boot()
+        written = bench.endpoints()
+        left = 1
+
+        def full(path: Path, data: bytes, mode: int = 0o644) -> None:
+            nonlocal left
+            if left == 0:
+                left = 5  # room again for what was there before
+                raise OSError(errno.ENOSPC, "No space left on device")
+            left -= 1
+            write_file(path, data, mode)
+
+        monkeypatch.setattr(files, "write_file", full)
+        with pytest.raises(OSError, match="No space"):
+            await control.replan({"aws": SiteHealth(up=False)}, Load())
+        assert bench.endpoints() == written
+        monkeypatch.setattr(files, "write_file", write_file)
+        await control.replan({"aws": SiteHealth(up=False)}, Load())
+        assert bench.endpoints() == written[::-1]
 
     asyncio.run(scenario())
 
