@@ -2,22 +2,21 @@
 
 import asyncio
 import collections
-import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from trihull_runtime.contract import Clients, ContractError, Fleet, SiteState
 from trihull_runtime.errors import TrihullError
 from trihull_runtime.router import addresses as names
 from trihull_runtime.router.admitted import AdmittedClients
+from trihull_runtime.router.applying import Applying
 from trihull_runtime.router.envoy import Configuration, Ingress, render
 from trihull_runtime.router.errors import EnvoyError, RouterError
 from trihull_runtime.router.events import Events
-from trihull_runtime.router.files import Files, look
+from trihull_runtime.router.files import look
 from trihull_runtime.router.health import Load, SiteHealth
 from trihull_runtime.router.plan import TrafficPlan
 from trihull_runtime.router.plan_changes import failovers, summary
@@ -25,8 +24,6 @@ from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.settings import Settings
 from trihull_runtime.router.state import Memory, StateFolder
-
-APPLY_LIMIT_S = 20.0  # Envoy takes a file within some 30 ms; a new cluster also waits for its first health checks
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,7 @@ class Control:
         self.clients: Clients | None = None
         self._state = state
         self._changing = asyncio.Lock()
-        self._files = Files(process.layout.folder)
-        self._configuration: Configuration | None = None
+        self._applying = Applying(process)
         self._fleet: Fleet | None = None
         self._plan: TrafficPlan | None = None
         self._wanted: _Wanted | None = None  # a valid document, refused for what may pass: a name that does not resolve
@@ -151,7 +147,11 @@ class Control:
         except ContractError as error:
             self._refuse("file", error)
             return
-        await self._change(_Wanted(fleet, "file", _digest(data)))
+        try:
+            await self._change(_Wanted(fleet, "file", _digest(data)))
+        except OSError:  # a full disk is no reason to forget the file: the next look tries again
+            self._seen = None
+            raise
 
     async def put(self, fleet: Fleet) -> None:
         """Take a fleet by order; raises TrihullError with the reason when it cannot be, and what runs stays."""
@@ -254,42 +254,27 @@ class Control:
         plan = self._planned(fleet, memory)
         ingress = Ingress(settings.host, settings.port, settings.access_log, self.clients)
         configuration = render(plan, self.process.layout, ingress, settings.timings)
-        layout = self.process.layout
-        if any(not layout.is_endpoints(path) for path in self._files.differing(configuration)):
-            # Endpoints are made of values that were checked; everything else is judged by Envoy before it is written.
-            await asyncio.to_thread(self.process.validate, configuration.static)
-        version = max(self.memory.config_version, self._files.latest) + 1
-        previous = self._configuration
+        version = max(self.memory.config_version, self._applying.latest) + 1
+        begun = self._plan is not None
         try:
-            changed = await asyncio.to_thread(self._files.write, configuration, version)
-        except OSError:
-            if previous is not None:  # a part may be written: what ran before runs on, as far as the disk lets us
-                with contextlib.suppress(OSError):
-                    await asyncio.to_thread(self._files.write, previous, version + 1)
-                self.memory = replace(self.memory, config_version=version + 1)
+            changed = await self._applying.apply(configuration, version)
+        except (EnvoyError, OSError):
+            self.memory = replace(self.memory, config_version=max(self.memory.config_version, self._applying.latest))
             raise
         memory = replace(memory, config_version=version if changed else self.memory.config_version)
-        if changed and previous is not None and await asyncio.to_thread(self.process.alive):
-            try:
-                await self._wait_applied(changed, version)
-            except EnvoyError:
-                self.memory = replace(self.memory, config_version=version + 1)
-                await asyncio.to_thread(self._files.write, previous, version + 1)
-                raise
-        await asyncio.to_thread(self._files.remove_others, configuration)
         if fleet != self._fleet:
             fleet.write(self._state.fleet_path)
         if memory != self.memory or not self._state.memory_path.exists():
             memory.write(self._state.memory_path)
         before = self._plan
-        self.memory, self._fleet, self._plan, self._configuration = memory, fleet, plan, configuration
+        self.memory, self._fleet, self._plan = memory, fleet, plan
         for warning in plan.warnings:
             if warning not in self._warned:
                 self.events.emit("plan_warning", warning, level="warning")
         self._warned = plan.warnings
         if before is not None:
             self._tell_failovers(before, plan)
-        if changed and previous is not None:
+        if changed and begun:
             self._tell(plan)
         return configuration
 
@@ -327,27 +312,8 @@ class Control:
 
     async def confirm(self) -> None:
         """Wait until Envoy has everything that was written. Raises EnvoyError when it refuses or needs too long."""
-        await self._wait_applied(dict(self._files.versions), None)
+        await self._applying.confirm()
         self._tell(self.plan)
-
-    async def _wait_applied(self, changed: Iterable[Path], version: int | None) -> None:
-        stats = {path: self.process.layout.version_stat(path) for path in changed}
-        expected = {
-            stat: f"{self._files.versions[path] if version is None else version}"
-            for path, stat in stats.items()
-            if stat is not None
-        }
-        deadline = time.monotonic() + APPLY_LIMIT_S
-        while True:
-            found = await asyncio.to_thread(self.process.admin.stats, r"\.version_text$")
-            waiting = [stat for stat, text in expected.items() if found.get(f"{stat}.version_text") != text]
-            if not waiting:
-                return
-            if time.monotonic() > deadline:
-                words = await asyncio.to_thread(self.process.last_words)
-                late = ", ".join(sorted(waiting))
-                raise EnvoyError(f"Envoy did not take {late} within {APPLY_LIMIT_S:.0f} s: {words}")
-            await asyncio.sleep(0.02)
 
 
 def _digest(data: bytes | None) -> str:

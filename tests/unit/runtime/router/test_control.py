@@ -198,6 +198,28 @@ def test_a_full_disk_leaves_what_runs_as_it_is(bench: Bench, monkeypatch: pytest
     asyncio.run(scenario())
 
 
+def test_a_fleet_that_met_a_full_disk_is_taken_at_the_next_look(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        bench.names |= {"one.example.org": ("192.0.2.1",), "two.example.org": ("192.0.2.2",)}
+        ONE.write(bench.settings.fleet)
+        control = bench.control()
+        await control.boot()
+        TWO.write(bench.settings.fleet)
+
+        def full(path: Path, data: bytes, mode: int = 0o644) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(files, "write_file", full)
+        with pytest.raises(OSError, match="No space"):
+            await control.look_at_file()
+        assert control.fleet == ONE
+        monkeypatch.setattr(files, "write_file", write_file)
+        await control.look_at_file()
+        assert control.fleet == TWO
+
+    asyncio.run(scenario())
+
+
 def test_a_damaged_last_good_fleet_is_said_together_with_why_it_was_needed(bench: Bench) -> None:
     async def scenario() -> None:
         bench.names["one.example.org"] = ("192.0.2.1",)
