@@ -167,3 +167,24 @@ def test_weights_split_traffic_inside_a_priority(standins: dict[str, StandIn], t
     assert counts["azure"] == 0
     assert 50 <= counts["aws"] <= 70  # two worker threads turn their own wheels
     assert counts["aws"] + counts["gcp"] == 80
+
+
+def test_when_every_check_lies_a_failing_site_still_costs_no_request(
+    router: Router, standins: dict[str, StandIn]
+) -> None:
+    for site in standins.values():
+        site.ready = False
+    router.wait_health(aws="unhealthy", gcp="unhealthy", azure="unhealthy")
+    eventually(
+        lambda: (
+            min(row["share_percent"] for row in router.admin("GET", "/v1/status")[1]["models"]["digits"]["sites"]) > 0
+        ),
+        "all share alike",
+    )
+    with Load(router.url) as load:
+        load.wait_more(60)
+        standins["aws"].status = 503
+        load.wait_more(120)
+        standins["gcp"].cut = True
+        load.wait_more(120)
+    assert load.lost == []

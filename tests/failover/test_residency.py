@@ -92,6 +92,14 @@ def test_when_every_check_lies_the_wall_still_stands(walls: Router, standins: di
     for site in standins.values():
         site.ready = False
     eventually(lambda: set(walls.health("digits@eu").values()) == {"unhealthy"}, "every check says no")
+    walls.wait_event("config_applied", 2)
+    eventually(
+        lambda: (
+            {row["share_percent"] for row in walls.admin("GET", "/v1/status")[1]["models"]["digits@eu"]["sites"]}
+            == {50}
+        ),
+        "both sites inside share alike",
+    )
     for _ in range(30):
         assert asked_by(walls, "european") in {(200, "aws"), (200, "gcp")}
         assert asked_by(walls, "american") == (200, "azure")

@@ -1,5 +1,6 @@
 """The fleet: all sites of an environment as a router sees them, `fleet.json`. It holds no secret."""
 
+import collections
 import enum
 import urllib.parse
 from collections.abc import Mapping
@@ -101,8 +102,8 @@ class Fleet(Document):
     def __post_init__(self) -> None:
         """Refuse two sites of one name, names that no route could carry, and rules for what is not there."""
         names = [site.name for site in self.sites]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in collections.Counter(names).items():
+            if count > 1:
                 raise ContractError("Fleet", "sites", f"names {name!r} twice")
         for model in self.models:
             check_name("Fleet", f"models.{model}", model)

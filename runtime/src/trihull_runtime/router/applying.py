@@ -60,7 +60,10 @@ class Applying:
         expected = {f"{stat}.version_text": f"{version}" for stat, version in stats.items() if stat is not None}
         deadline = time.monotonic() + LIMIT_S
         while True:
-            found = await asyncio.to_thread(self._process.admin.stats, r"\.version_text$")
+            try:
+                found = await asyncio.to_thread(self._process.admin.stats, r"\.version_text$")
+            except EnvoyError:  # busy with what it was told, as a rule; the time limit tells
+                found = {}
             waiting = [stat for stat, text in expected.items() if found.get(stat) != text]
             if not waiting:
                 return

@@ -1,5 +1,6 @@
 """Puts sites into an order and gives each its share: policy, health and capacity become priorities and weights."""
 
+import itertools
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ def arrange(
     The sites with a share make priority 0, so that a site that may only take a part leaves the rest to the next ones;
     those without follow, to be asked when the ones before are dead. Healthy sites come before those in `last`, those
     before flapping ones, and what is down comes at the end: it gets nothing while anything else is up.
+
+    When everything is said to be down, all share alike: the checks are more likely wrong, and where no priority is
+    healthy Envoy does not find another for a second try, but another site of the same one it does.
     """
 
     def place(each: Candidate) -> tuple[int, int]:
@@ -63,12 +67,12 @@ def arrange(
         return condition, rank(each)
 
     taking = sorted((each for each in candidates if not each.draining), key=lambda each: (place(each), each.name))
-    levels = [[each for each in taking if place(each) == value] for value in sorted({place(each) for each in taking})]
-    up = [level for level in levels if level[0].health.up] or levels
-    exact = _shares(up, load)
+    levels = [list(level) for _, level in itertools.groupby(taking, key=place)]
+    up = [level for level in levels if level[0].health.up]
+    exact = _shares(up, load) if up else {each.name: Fraction(1, len(taking)) for each in taking}
     percents = whole_percents(exact)
     first = [each for each in taking if exact.get(each.name)]
-    rest = [[each for each in level if each not in first] for level in levels]
+    rest = [[each for each in level if not exact.get(each.name)] for level in levels]
     planned = [_planned(each, 0, max(1, round(exact[each.name] * WEIGHT_SUM)), percents[each.name]) for each in first]
     for priority, level in enumerate((level for level in rest if level), start=1):
         planned += [_planned(each, priority, each.site.weight, 0) for each in level]
@@ -114,7 +118,7 @@ def _fill(level: Sequence[Candidate], amount: Fraction, load: Load) -> dict[str,
         if not full:
             return given | wanted
         given |= {each.name: _limit(each, load) for each in full}
-        open_sites = [each for each in open_sites if each not in full]
+        open_sites = [each for each in open_sites if each.name not in given]
     return given
 
 

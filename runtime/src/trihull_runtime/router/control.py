@@ -287,7 +287,7 @@ class Control:
     def _tell_failovers(self, before: TrafficPlan, plan: TrafficPlan) -> None:
         for each in failovers(before, plan, self.health):
             self.failovers[each.model, each.residency_class or "", each.origin, each.target] += 1
-            self.events.emit("failover", each.message, **dataclasses.asdict(each))
+            self.events.emit("failover", each.message, level="warning", **dataclasses.asdict(each))
 
     def _tell(self, plan: TrafficPlan) -> None:
         self.events.emit(

@@ -130,11 +130,11 @@ def _trusted(
         doubted.append(model)
         right = list(candidates)
     else:
-        refused |= {(model, each.name): each.health.wrong[model] for each in candidates if each not in right}
+        refused |= {(model, each.name): each.health.wrong[model] for each in candidates if model in each.health.wrong}
     fresh = [each for each in right if model not in each.health.stale]
     if not fresh:
         return right
-    refused |= {(model, each.name): each.health.stale[model] for each in right if each not in fresh}
+    refused |= {(model, each.name): each.health.stale[model] for each in right if model in each.health.stale}
     return fresh
 
 

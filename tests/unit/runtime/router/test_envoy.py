@@ -26,7 +26,7 @@ from trihull_runtime.contract import Client, Clients, Fleet, Issuer, Policy, Sit
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.envoy import AccessLog, Configuration, Ingress, Layout, render
 from trihull_runtime.router.errors import EnvoyError
-from trihull_runtime.router.health import Load
+from trihull_runtime.router.health import Load, SiteHealth
 from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.timings import LAB, WAN, Timings
@@ -116,7 +116,7 @@ def test_each_site_is_verified_with_its_own_authority_and_name_only() -> None:
     assert default == {"verify_certificate_hash": ["00" * 32]}  # whoever matches nothing gets no connection
 
 
-def test_retries_are_one_less_than_the_sites_that_take_requests() -> None:
+def test_retries_are_one_less_than_the_sites_and_never_many() -> None:
     def retries(document: Fleet) -> set[int]:
         return {
             route["route"]["retry_policy"]["num_retries"]
@@ -125,7 +125,7 @@ def test_retries_are_one_less_than_the_sites_that_take_requests() -> None:
         }
 
     assert retries(THREE) == {2}
-    assert retries(fleet(site("aws"), site("gcp"), site("azure", state=SiteState.DRAINING))) == {1}
+    assert retries(fleet(*(site(f"site-{number}", number) for number in range(20)))) == {4}
     assert retries(fleet(site("aws"))) == {1}  # a broken connection to a lone site deserves a second try
 
 
@@ -225,6 +225,19 @@ def _jwks() -> str:
 
     key = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
     return json.dumps({"keys": [{"kty": "RSA", "alg": "RS256", "kid": "1", "n": text(key.n), "e": text(key.e)}]})
+
+
+def test_what_happens_to_sites_changes_endpoints_and_nothing_else() -> None:
+    before = configuration()
+    for health, orders in (
+        ({"aws": SiteHealth(up=False)}, {}),
+        ({"gcp": SiteHealth(limit_percent=25), "aws": SiteHealth(suppressed=True)}, {}),
+        ({}, {"aws": SiteState.DRAINING}),
+    ):
+        plan = make_plan(THREE, Policy.PRIORITY, ADDRESSES, None, orders, health)
+        after = render(plan, LAYOUT, Ingress("127.0.0.1", 8080), WAN)
+        changed = {path for path, document in after.files.items() if document != before.files[path]}
+        assert changed == {LAYOUT.endpoints("model-digits")}
 
 
 def test_envoy_names_what_it_refuses(tmp_path: Path) -> None:

@@ -91,11 +91,11 @@ def test_a_site_that_is_down_goes_to_the_end() -> None:
     assert order(planned(aws=SiteHealth(up=False))) == [["gcp"], ["azure"], ["aws"]]
 
 
-def test_when_every_site_is_down_the_order_is_as_if_none_were() -> None:
+def test_when_every_site_is_said_to_be_down_all_share_alike() -> None:
     down = SiteHealth(up=False)
     plan = planned(aws=down, gcp=down, azure=down)
-    assert order(plan) == [["aws"], ["gcp"], ["azure"]]
-    assert shares(plan) == {"aws": 100, "gcp": 0, "azure": 0}
+    assert order(plan) == [["aws", "azure", "gcp"]]
+    assert shares(plan) == {"aws": 34, "azure": 33, "gcp": 33}
 
 
 def test_a_site_that_comes_back_gets_its_share_in_steps_and_the_next_ones_the_rest() -> None:

@@ -6,7 +6,7 @@ One file per kind of resource: `bootstrap`, `listeners` (LDS), `routes` (RDS), `
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,9 @@ def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings
     The files come in the order in which they are to be written: what is referred to before what refers to it.
     """
     authorities = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
-    options = ClusterOptions(layout, timings, plan.routing.max_in_flight, authorities)
+    options = ClusterOptions(layout, timings, plan.routing.max_in_flight, authorities, plan.sites)
     members = _members(plan)
-    clusters = {name: render_cluster(name, sites, options, kind) for name, (kind, sites) in members.items()}
+    clusters = {name: render_cluster(name, options, kind) for name, (kind, _) in members.items()}
     assignments = {
         name: render_assignment(name, sites, grpc=kind is Kind.GRPC) for name, (kind, sites) in members.items()
     }
@@ -87,7 +87,9 @@ def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings
 
 def _members(plan: TrafficPlan) -> dict[str, tuple[Kind, tuple[PlannedSite, ...]]]:
     """Every cluster with its sites; none is empty."""
-    members: dict[str, tuple[Kind, tuple[PlannedSite, ...]]] = {SITES_CLUSTER: (Kind.PROBES, plan.sites)}
+    # A drained site is asked on as before: what is asked is not traffic, and the cluster of questions never changes.
+    asked = tuple(replace(site, draining=False) for site in plan.sites)
+    members: dict[str, tuple[Kind, tuple[PlannedSite, ...]]] = {SITES_CLUSTER: (Kind.PROBES, asked)}
     for model in plan.models:
         if model.sites:
             members[cluster_name(model)] = (Kind.MODEL, model.sites)

@@ -8,6 +8,7 @@ from trihull_runtime.router.plan import ModelPlan, PlannedSite, TrafficPlan
 from trihull_runtime.router.timings import Timings
 
 RETRIABLE_STATUS = [429, 500, 502, 503, 504]
+MOST_RETRIES = 4  # with many sites: five tries tell enough, and more would be a storm of their own
 TAIL_FACTOR = 4  # a try may take this many times the observed tail latency
 SAFE = "connect-failure,refused-stream,reset-before-request"  # the site cannot have begun to work on it
 IDEMPOTENT = "connect-failure,refused-stream,reset-before-request,reset,gateway-error,retriable-status-codes"
@@ -15,11 +16,11 @@ IDEMPOTENT = "connect-failure,refused-stream,reset-before-request,reset,gateway-
 
 def to_model(cluster: str, model: ModelPlan, plan: TrafficPlan, timings: Timings) -> Json:
     """A request that may be sent again: one try per site, each within what sites were observed to need."""
-    tries = 1 + retries(model.taking)
+    tries = 1 + retries(model.sites)
     hedge = plan.routing.hedge_after_s
     one_s = per_try_s(model, timings) if hedge is None else hedge
     policy: Json = {
-        **elsewhere(model.taking),
+        **elsewhere(model.sites),
         "retry_on": f"{IDEMPOTENT},retriable-headers" if model.accepted else IDEMPOTENT,
         "retriable_status_codes": RETRIABLE_STATUS,
         "per_try_timeout": seconds(one_s),
@@ -44,13 +45,13 @@ def per_try_s(model: ModelPlan, timings: Timings) -> float:
 
 def to_model_once(cluster: str, model: ModelPlan, timings: Timings) -> Json:
     """Return the action of a request that must not be repeated: elsewhere only when no site can have begun with it."""
-    return action(cluster, timings.unsafe_s, {**elsewhere(model.taking), "retry_on": SAFE})
+    return action(cluster, timings.unsafe_s, {**elsewhere(model.sites), "retry_on": SAFE})
 
 
 def to_model_streaming(cluster: str, model: ModelPlan, timings: Timings) -> Json:
     """An answer that comes in pieces: no end is set, but silence is; it is tried elsewhere before its first byte."""
     policy = {
-        **elsewhere(model.taking),
+        **elsewhere(model.sites),
         "retry_on": IDEMPOTENT,
         "retriable_status_codes": RETRIABLE_STATUS,
         "per_try_idle_timeout": seconds(timings.stream_idle_s),
@@ -69,8 +70,12 @@ def action(cluster: str, timeout_s: float, policy: Mapping[str, object]) -> Json
 
 
 def retries(sites: Sequence[PlannedSite]) -> int:
-    """One try per site; a lone site gets a second one, for a connection that broke."""
-    return max(1, len([site for site in sites if not site.draining]) - 1)
+    """Return one try less than there are sites, and not more than `MOST_RETRIES`.
+
+    A lone site gets a second try, for a connection that broke. Sites that drain are counted, so that a drain changes no
+    route.
+    """
+    return max(1, min(len(sites) - 1, MOST_RETRIES))
 
 
 def elsewhere(sites: Sequence[PlannedSite]) -> Json:

@@ -28,17 +28,23 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """What all clusters share: `max_in_flight` requests at once, and the file of the system's authorities."""
+    """What all clusters share: `max_in_flight` requests at once, the file of the system's authorities, and all sites.
+
+    Each cluster knows how to reach every site, in one order: so what happens to sites changes endpoints, and endpoints
+    alone. A changed cluster would be warmed anew, and judged before that.
+    """
 
     layout: Layout
     timings: Timings
     max_in_flight: int
     authorities: Path
+    sites: Sequence[PlannedSite]
 
 
-def render_cluster(name: str, sites: Sequence[PlannedSite], options: ClusterOptions, kind: Kind) -> Json:
+def render_cluster(name: str, options: ClusterOptions, kind: Kind) -> Json:
     """Return one EDS cluster: round robin inside a priority, active checks, ejection, each site's own TLS."""
     timings = options.timings
+    sites = [site for site in options.sites if kind is not Kind.GRPC or site.site.grpc_endpoint is not None]
     cluster = typed(
         "envoy.config.cluster.v3.Cluster",
         name=name,

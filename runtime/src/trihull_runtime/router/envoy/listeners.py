@@ -265,7 +265,7 @@ def _access_log(which: AccessLog, layout: Layout) -> list[Json]:
         "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
         "release": "%RESP(X-TRIHULL-RELEASE)%",
         "request_id": "%REQ(X-REQUEST-ID)%",
-        "trace_id": "%DYNAMIC_METADATA(trihull:trace_id)%",
+        "traceparent": "%REQ(TRACEPARENT)%",
         "client": "%REQ(X-TRIHULL-CLIENT)%",
         "residency_class": "%REQ(X-TRIHULL-CLASS)%",
         "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",

@@ -116,7 +116,7 @@ export class Sites {
       if (number(row.latency_ms) !== null) latency = Math.max(latency ?? 0, row.latency_ms);
     }
     const numbers = [`${short(requests)} req/s`, `${short(errors)} err/s`, `${short(active)} active`];
-    if (latency !== null) numbers.push(`${short(latency)} ms`);
+    if (latency !== null) numbers.push(`${short(latency)}\u00a0ms`);
     setText(parts.rates, site.rows.length ? numbers.join("  ·  ") : "takes no requests");
     const reasons = new Set(site.rows.map(({ row }) => text(row.reason)).filter(Boolean));
     if (site.left_out) reasons.add(site.left_out);
