@@ -86,7 +86,9 @@ def in_milliseconds(timings: Timings) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def ours(folder: Path, ports: Sequence[int], routing: Routing | None = None, **environment: str) -> Iterator[Proxy]:
+def ours(
+    folder: Path, ports: Sequence[int], routing: Routing | None = None, model: str = "digits", **environment: str
+) -> Iterator[Proxy]:
     """Run our router over sites on these ports, first choice first, until the block ends."""
     sites = [
         site(name, index, f"http://127.0.0.1:{port}")
@@ -97,7 +99,7 @@ def ours(folder: Path, ports: Sequence[int], routing: Routing | None = None, **e
         replace(FLEET, sites=tuple(sites), routing=routing or Routing()).write(router.fleet_path)
         router.start()
         assert router.process is not None, "it was started"
-        router.wait_health(**dict.fromkeys(NAMES, "healthy"))
+        eventually(lambda: router.health(model) == dict.fromkeys(NAMES, "healthy"), "all sites are healthy")
         yield Proxy(OURS, router.url, router.process.pid)
     finally:
         router.close()
