@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 TOP = {"infra", "packaging", "runtime", "stacks", "tests", "docs", "pyproject.toml", "uv.lock", "Makefile", "LICENSE"}
 PROVIDER_FILES = {
     "__init__.py", "connection.py", "network.py", "cluster.py", "pools.py", "registry.py", "bucket.py", "identity.py",
-    "describe.py",
+    "dns.py", "describe.py",
 }  # fmt: skip
 OWN_FILES = {Cloud.AZURE: {"roles.py"}}  # what one cloud has and the others have no place for
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -321,3 +322,17 @@ def certificates(options: Options) -> None:
     pulumi.export("ca", authority.cert_pem)
     pulumi.export("leaf", leaf.cert_pem)
     pulumi.export("key", key.private_key_pem)
+
+
+def environment_name(options: Options) -> None:
+    """Register the name of the environment that lies in a folder, as stacks/dns does, with the real providers."""
+    from trihull_infra import dns, environment, provider
+    from trihull_infra.deploy.context import Documents
+
+    folder = Path(options["environments"])
+    loaded = environment.load("local", folder)
+    assert loaded.dns is not None
+    site, cloud = provider.Site(loaded, loaded.dns.cloud), provider.load(loaded.dns.cloud)
+    routers = dns.known(loaded, Documents(folder, "local"))
+    made = cloud.dns(site, loaded.dns, routers, pulumi.ResourceOptions(providers=[cloud.connect(site)]))
+    pulumi.export("checks", {str(name): check for name, check in made.checks.items()})

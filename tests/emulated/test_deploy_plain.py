@@ -3,6 +3,7 @@
 Only the language host is the tests' own: it comes with the official release of Pulumi, which a test machine may lack.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,12 +15,13 @@ import boto3
 import pytest
 
 from trihull_infra.cloud import Cloud
+from trihull_infra.deploy.context import Documents
 from trihull_infra.emulators.client import Daemon
 
 pytestmark = pytest.mark.timeout(420)
 
 ROOT = Path(__file__).parents[2]
-SETTING = 'cd stacks/site && eval "$(trihull emulators env)" && pulumi stack select --create {stack} && '
+SETTING = 'cd stacks/{project} && eval "$(trihull emulators env)" && pulumi stack select --create {stack} && '
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def left_in_moto(daemon: Daemon) -> dict[str, list[Any]]:
 def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
     cloud: Cloud, shell: Any, daemon: Daemon, checkout: Path
 ) -> None:
-    setting = SETTING.format(stack=f"local-{cloud}")
+    setting = SETTING.format(project="site", stack=f"local-{cloud}")
     settings = {path: path.read_text() for path in (checkout / "stacks").rglob("Pulumi*.yaml")}
     assert "created" in shell(setting + "pulumi up --yes")
     if cloud is Cloud.AWS:
@@ -99,3 +101,19 @@ def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
     if cloud is Cloud.AWS:
         assert not any(left_in_moto(daemon).values()), left_in_moto(daemon)
     assert {path: path.read_text() for path in settings} == settings  # a run changes no file of a checkout
+
+
+def test_a_name_comes_up_and_goes_with_plain_pulumi(shell: Any, daemon: Daemon, checkout: Path) -> None:
+    setting = SETTING.format(project="dns", stack="local")
+    settings = {path: path.read_text() for path in (checkout / "stacks").rglob("Pulumi*.yaml")}
+    assert "names no router of local; bring them up with `trihull up local`" in shell(setting + "pulumi preview", 1)
+    routers = {str(cloud): f"http://127.0.0.1:{port}" for port, cloud in enumerate(Cloud, start=8080)}
+    Documents(checkout / "stacks" / "environments", "local").write_routers(routers)
+    assert "created" in shell(setting + "pulumi up --yes")
+    shell(setting + "pulumi up --yes --expect-no-changes")
+    outputs = json.loads(shell(setting + "pulumi stack output --json"))
+    assert outputs["name"] == "models.local.trihull.internal"
+    assert [site["site"] for site in outputs["sites"]] == list(Cloud)
+    shell(setting + "pulumi destroy --yes")
+    assert daemon.status()["resources"] == {}
+    assert {path: path.read_text() for path in settings} == settings

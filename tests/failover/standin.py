@@ -7,6 +7,7 @@ death, a real freeze or a real handshake is the point.
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -27,10 +28,17 @@ class StandIn:
         self.ready = True  # of health checks
         self.release: str | None = ACCEPTED
         self.cut = False  # close the connection in place of an answer
+        self.truncate = False  # begin an answer and close before its end
+        self.half_dead = False  # close the connection in place of every other answer
+        self.delay_s = 0.0  # before an answer
+        self.retry_after = ""  # header of an answer
+        self.label = 7  # what the model says
+        self.pieces: list[float] = []  # a streamed answer: seconds before each piece
         self.asked: list[tuple[str, str, str]] = []  # method, path, id of the request
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._full: list[socket.socket] = []
         self._thread = threading.Thread(target=self._run, name=f"site {name}")
         self._thread.start()
         self.up()
@@ -44,6 +52,20 @@ class StandIn:
 
     def down(self) -> None:
         asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(10)
+
+    def blackhole(self) -> None:
+        """Accept nothing and refuse nothing: with its queue full, the system drops whoever wants to connect."""
+        self.down()
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen(0)
+        self._full = [listener]
+        for _ in range(3):
+            waiting = socket.socket()
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", self.port))
+            self._full.append(waiting)
 
     def close(self) -> None:
         self.down()
@@ -59,6 +81,9 @@ class StandIn:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def _down(self) -> None:
+        for each in self._full:
+            each.close()
+        self._full = []
         if self._server is not None:
             self._server.close()
             for writer in list(self._open):
@@ -79,17 +104,42 @@ class StandIn:
                 else:
                     value = json.loads(body or b"{}")
                     self.asked.append((method, path, value.get("id", "")))
-                    if self.cut:
+                    if self.cut or (self.half_dead and len(self.asked) % 2):
                         break
+                    if self.delay_s:
+                        await asyncio.sleep(self.delay_s)
                     fields = {} if self.release is None else {"x-trihull-release": self.release}
-                    echo = {"id": value.get("id", ""), "site": self.name, "headers": headers}
-                    writer.write(_answer(self.status, fields, echo))
+                    if self.retry_after:
+                        fields["retry-after"] = self.retry_after
+                    if self.pieces:
+                        await self._stream(writer, fields)
+                        continue
+                    outputs = [{"name": "label", "datatype": "INT64", "shape": [1], "data": [self.label]}]
+                    echo = {"id": value.get("id", ""), "site": self.name, "headers": headers, "outputs": outputs}
+                    answer = _answer(self.status, fields, echo)
+                    if self.truncate:
+                        writer.write(answer[:-20])
+                        await writer.drain()
+                        break
+                    writer.write(answer)
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             return  # the router went away: nothing to answer
         finally:
             self._open.discard(writer)
             writer.transport.abort()
+
+    async def _stream(self, writer: asyncio.StreamWriter, fields: dict[str, str]) -> None:
+        """Answer in pieces, each an event of its own."""
+        lines = ["HTTP/1.1 200 OK", "transfer-encoding: chunked", "content-type: text/event-stream"]
+        lines += [f"{key}: {text}" for key, text in fields.items()]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+        for number, pause_s in enumerate(self.pieces):
+            await asyncio.sleep(pause_s)
+            piece = f"data: {number}\n\n".encode()
+            writer.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            await writer.drain()
+        writer.write(b"0\r\n\r\n")
 
 
 async def read_message(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes] | None:

@@ -1,9 +1,10 @@
 """One `cloud` fixture over every cloud; each program is run once for each environment, cloud and mode."""
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -11,8 +12,9 @@ import pytest
 
 from tests.parity import mocks
 from tests.parity.mocks import Recording
-from trihull_infra import environment, routing, serving, site
+from trihull_infra import dns, environment, routing, serving, site
 from trihull_infra.cloud import Cloud
+from trihull_infra.deploy.context import Documents
 from trihull_infra.environment import Environment
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,9 +53,16 @@ clouds:
 api_server: {authorised_networks: []}
 pools: {serving: {machine: large, nodes_min: 4, nodes_max: 9, spot_share: 0.5}}
 serving: {replicas_min: 3, replicas_max: 12}
-routing: {policy: local-first, replicas: 2, timings: wan}
+routing: {policy: local-first, replicas: 2, replicas_max: 6, timings: wan}
 releases: {require_gate: false}
 """
+ADDRESSES = {"aws": "http://192.0.2.1:8080", "gcp": "http://192.0.2.2:8080", "azure": "http://192.0.2.3:8080"}
+NAMES = {**ADDRESSES, "aws": "https://lb.example.net", "gcp": "https://192.0.2.2", "azure": "https://192.0.2.3"}
+DNS = {
+    Cloud.AWS: "{cloud: aws, zone: Z0123456789LOCAL, name: models.example.com}",
+    Cloud.GCP: "{cloud: gcp, zone: example-com, name: models.example.com}",
+    Cloud.AZURE: "{cloud: azure, zone: example.com, resource_group: names, name: models.example.com, ttl_s: 20}",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -166,6 +175,31 @@ def run(projects: Path) -> Iterator[Run]:
 
     yield once
     once.cache_clear()
+
+
+class RunDns(Protocol):
+    """Gives what the program of the environment's name registered, with the zone on `cloud`."""
+
+    def __call__(self, cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording: ...
+
+
+@pytest.fixture
+def run_dns(tmp_path: Path) -> RunDns:
+    environments = tmp_path / "environments"
+    environments.mkdir()
+    (tmp_path / "dns").mkdir()
+
+    def once(cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording:
+        # By priority azure comes first, and aws before gcp as the clouds are listed.
+        text = FULL.replace("    subscription:", "    priority: 0\n    subscription:")
+        for key in ("account", "project"):
+            text = text.replace(f"    {key}:", f"    priority: 1\n    {key}:")
+        (environments / "longestname1.yaml").write_text(f"{text}dns: {DNS[cloud]}\n")
+        Documents(environments, "longestname1").write_routers(routers)
+        with contextlib.chdir(tmp_path / "dns"):
+            return mocks.run(dns.run, project="trihull-dns", stack="longestname1", preview=preview)
+
+    return once
 
 
 @pytest.fixture

@@ -139,6 +139,15 @@ def test_the_autoscaler_owns_the_number_of_replicas(run: Run, name: str, cloud: 
     assert serving.the(DEPLOYMENT).inputs["spec"]["replicas"] == spec.serving.replicas_min
 
 
+def test_routers_are_scaled_where_the_environment_gives_a_maximum(run: Run, cloud: Cloud) -> None:
+    scaler = run("routing", f"longestname1-{cloud}").the("kubernetes:autoscaling/v2:HorizontalPodAutoscaler").inputs
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 6)
+    assert run("routing", f"longestname1-{cloud}").the(DEPLOYMENT).ignore_changes == ("spec.replicas",)
+    fixed = run("routing", f"local-{cloud}")
+    assert not fixed.of_type("kubernetes:autoscaling/v2:HorizontalPodAutoscaler")
+    assert fixed.the(DEPLOYMENT).ignore_changes == ()
+
+
 def test_only_the_serving_port_is_reachable(run: Run, cloud: Cloud) -> None:
     policy = run("serving", f"local-{cloud}").the("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]

@@ -16,8 +16,10 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_va
 from trihull_infra import strict_yaml
 from trihull_infra.cloud import Cloud
 from trihull_infra.demands import ReleasesSpec
+from trihull_infra.domain import DnsSpec
 from trihull_infra.errors import SpecError
 from trihull_infra.machines import MACHINES, Machine
+from trihull_runtime.contract import Policy
 from trihull_runtime.contract.codec import NAME
 
 CURRENT: Final = 1
@@ -205,13 +207,6 @@ def _at_least(key: str, value: int, info: ValidationInfo) -> int:
     return value
 
 
-class Policy(enum.StrEnum):
-    """How a router chooses among healthy sites."""
-
-    LOCAL_FIRST = "local-first"
-    PRIORITY = "priority"
-
-
 class Timings(enum.StrEnum):
     """Which set of intervals and time limits the routers use: between clouds, or on one machine."""
 
@@ -222,9 +217,22 @@ class Timings(enum.StrEnum):
 class RoutingSpec(_Spec):
     """The routers of every site."""
 
-    policy: Policy = Field(description="local-first or priority")
+    policy: Policy = Field(description=f"one of {', '.join(Policy)}")
     replicas: int = Field(ge=1, le=100, description="a whole number, at least 1")
+    replicas_max: int | None = Field(
+        None, ge=1, le=100, description="a whole number, at least replicas: up to how many an autoscaler may add"
+    )
     timings: Timings = Field(description="wan (between clouds) or lab (one machine)")
+
+    @field_validator("replicas_max")
+    @classmethod
+    def _not_below_replicas(cls, value: int | None, info: ValidationInfo) -> int | None:
+        return value if value is None else _at_least("replicas", value, info)
+
+    @property
+    def most(self) -> int:
+        """Return the largest number of routers on a site; `replicas` when nothing scales them."""
+        return self.replicas if self.replicas_max is None else self.replicas_max
 
 
 class Environment(_Spec):
@@ -245,12 +253,21 @@ class Environment(_Spec):
     serving: ServingSpec = Field(description="the models' replicas")
     routing: RoutingSpec = Field(description="the routers")
     releases: ReleasesSpec = Field(ReleasesSpec(), description="what a release must show before it is served")
+    dns: DnsSpec | None = Field(None, description="the name under which clients reach the routers; none when left out")
 
     @field_validator("tags")
     @classmethod
     def _own_tags(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         if taken := sorted({"environment", "owner", "application"} & set(value)):
             raise ValueError(f"expected other names than trihull's own: {', '.join(taken)}")
+        return value
+
+    @field_validator("dns")
+    @classmethod
+    def _hosted_here(cls, value: DnsSpec | None, info: ValidationInfo) -> DnsSpec | None:
+        sites = info.data.get("sites")
+        if value is not None and sites is not None and getattr(sites, value.cloud, None) is None:
+            raise ValueError(f"expected cloud to be one of this environment's, found {value.cloud}")
         return value
 
     @property
@@ -291,6 +308,7 @@ __all__ = [
     "ApiServerSpec",
     "AwsSpec",
     "AzureSpec",
+    "DnsSpec",
     "Environment",
     "GcpSpec",
     "Policy",

@@ -41,6 +41,15 @@ def begin(folder: Path = ENVIRONMENTS) -> Program:
     return Program(loaded, Cloud(cloud), folder)
 
 
+def begin_whole(folder: Path = ENVIRONMENTS) -> Environment:
+    """Read what the running stack is for from its name, which is the environment's: one stack for all its clouds.
+
+    Raises:
+        SpecError: there is no such environment.
+    """
+    return environment.load(pulumi.get_stack(), folder)
+
+
 class SiteReference:
     """The outputs of this stack's site, told apart from a site that was not deployed yet."""
 

@@ -17,10 +17,13 @@ import pulumi
 from trihull_infra import addresses, naming
 from trihull_infra.addresses import Addresses
 from trihull_infra.cloud import Cloud
+from trihull_infra.domain import DnsSpec, RouterEndpoint
 from trihull_infra.environment import Environment, PoolSpec, SiteSpec
 from trihull_infra.registered import Registered
 
 LOG_RETENTION_DAYS: Final = 90  # of control-plane logs
+HEALTH_INTERVAL_S: Final = 10  # between two checks of a router by DNS, where the cloud checks that often
+HEALTH_FAILURES: Final = 3  # so many failed checks in a row make a router unwell for DNS
 OLD_VERSIONS_DAYS: Final = 90  # how long a replaced or deleted object of the bucket can be had back
 
 
@@ -128,6 +131,14 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Dns:
+    """An environment's name; `checks` are the ids of what watches each site's router."""
+
+    checks: Mapping[Cloud, pulumi.Output[str]]
+    component: pulumi.ComponentResource
+
+
+@dataclass(frozen=True)
 class Properties:
     """What a site is, told without the words of any cloud; equal on all clouds but for declared differences."""
 
@@ -195,6 +206,12 @@ class Provider(Protocol):
         self, site: Site, network: Network, cluster: Cluster, bucket: Bucket, opts: pulumi.ResourceOptions
     ) -> Identity:
         """Bind the ServiceAccounts to identities of the cloud that hold the least that each purpose needs."""
+
+    def dns(self, site: Site, spec: DnsSpec, routers: Sequence[RouterEndpoint], opts: pulumi.ResourceOptions) -> Dns:
+        """Point the environment's name at the first router, in their order, that is well.
+
+        The only function that is not about one site: `site` is the one whose account hosts the zone.
+        """
 
     def describe(self, registered: Sequence[Registered]) -> Properties:
         """Say what the registered resources of a site amount to; a pure function over what a program registered."""

@@ -47,13 +47,23 @@ def run() -> None:
         opts=opts,
     )
     policy = workload.network_policy(begun, naming.ROUTER, "ingress", None, opts)
+    replicas = begun.environment.routing
+    scaled = replicas.most > replicas.replicas
+    # Where an autoscaler owns the number of replicas, the Deployment only says where it begins.
+    started = pulumi.ResourceOptions(
+        provider=cluster,
+        depends_on=[account, config, secret, policy],
+        ignore_changes=["spec.replicas"] if scaled else None,
+    )
     _deployment(
         begun,
         site.output("registry").apply(lambda registry: workload.image_reference(registry, router.index_digest)),
         needs.apply(lambda known: workload.part(known, "labels")),
         certificate.apply(workload.fingerprint),
-        pulumi.ResourceOptions(provider=cluster, depends_on=[account, config, secret, policy]),
+        started,
     )
+    if scaled:
+        workload.autoscaler(begun, naming.ROUTER, replicas.replicas, replicas.most, opts)
     workload.disruption_budget(begun, naming.ROUTER, opts)
     service = workload.load_balancer(begun, naming.ROUTER, "ingress", PORT, opts)
     pulumi.export("endpoint", {"url": workload.url(service, "http", PORT)})

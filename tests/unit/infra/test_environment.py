@@ -109,7 +109,8 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("pools.serving.spot_share", "0.5", "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
         ("pools.serving.spot_share", True, "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
         ("serving.replicas_max", 1, "serving.replicas_max", "expected at least replicas_min, 2"),
-        ("routing.policy", "fastest", "routing.policy", 'expected local-first or priority, found "fastest"'),
+        ("routing.policy", "random", "routing.policy", 'one of local-first, priority, weighted, fastest, found'),
+        ("routing.replicas_max", "2", "routing.replicas_max", "expected a whole number, at least replicas"),
         ("routing.timings", 5, "routing.timings", "wan (between clouds) or lab (one machine), found 5"),
         ("tags", {"owner": "x"}, "tags", "expected other names than trihull's own: owner"),
         ("tags", {"Team": "x"}, "tags.Team", "a-z 0-9"),
@@ -130,6 +131,66 @@ def test_a_mistake_is_told_with_key_and_expectation(
     assert problem.startswith(str(tmp_path / "local.yaml"))
     assert f": {line}: " in problem
     assert expected in problem
+
+
+DNS = {"cloud": "aws", "zone": "Z0123456789LOCAL", "name": "models.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "expected"),
+    [
+        ({"cloud": "ibm"}, "dns.cloud", "the cloud that hosts the zone"),
+        ({"zone": "example.com"}, "dns.zone", "the id of a Route 53 hosted zone, such as Z0123456789ABCDEFGHIJ"),
+        ({"zone": 5}, "dns.zone", "an existing zone, as its cloud names it, found 5"),
+        ({"cloud": "gcp", "zone": "Example"}, "dns.zone", "the name of a Cloud DNS managed zone, such as example-com"),
+        ({"cloud": "gcp", "zone": "a", "resource_group": "b"}, "dns.resource_group", "gcp has no resource groups"),
+        ({"cloud": "azure", "zone": "example.com"}, "dns.resource_group", "the resource group that the zone lies in"),
+        ({"name": "models"}, "dns.name", "a full name inside the zone, such as models.example.com"),
+        ({"name": "Models.example.com"}, "dns.name", 'found "Models.example.com"'),
+        ({"ttl_s": 0}, "dns.ttl_s", "a whole number from 1 to 3600"),
+        ({"ttl_s": "30"}, "dns.ttl_s", 'found "30"'),
+        ({"health_path": "routerz"}, "dns.health_path", "a path such as /routerz"),
+        ({"weight": 1}, "dns.weight", "is unknown; known here: cloud, zone, resource_group, name, ttl_s"),
+    ],
+)
+def test_a_mistake_in_dns_is_told_with_key_and_expectation(
+    tmp_path: Path, spec: dict[str, Any], changes: dict[str, object], line: str, expected: str
+) -> None:
+    (problem,) = refused(tmp_path, {**spec, "dns": {**DNS, **changes}})
+    assert f": {line}: " in problem
+    assert expected in problem
+
+
+def test_a_name_outside_an_azure_zone_is_refused(tmp_path: Path, spec: dict[str, Any]) -> None:
+    azure = {"cloud": "azure", "zone": "example.com", "resource_group": "dns"}
+    (problem,) = refused(tmp_path, {**spec, "dns": {**azure, "name": "models.example.org"}})
+    assert ": dns.name: expected a name that ends in .example.com" in problem
+    write(tmp_path, {**spec, "dns": {**azure, "name": "models.example.com"}})
+    assert load("local", tmp_path).dns is not None
+
+
+def test_the_zone_is_hosted_by_a_cloud_of_the_environment(tmp_path: Path, spec: dict[str, Any]) -> None:
+    del spec["clouds"]["aws"]
+    (problem,) = refused(tmp_path, {**spec, "dns": DNS})
+    assert ": dns: expected cloud to be one of this environment's, found aws" in problem
+
+
+def test_dns_has_defaults_and_may_be_left_out(tmp_path: Path, spec: dict[str, Any]) -> None:
+    dns = load("local", write(tmp_path, {**spec, "dns": DNS})).dns
+    assert dns is not None
+    assert (dns.ttl_s, dns.health_path, dns.cloud) == (30, "/routerz", Cloud.AWS)
+    spec.pop("dns", None)
+    assert load("local", write(tmp_path, spec)).dns is None
+
+
+def test_routers_are_scaled_only_where_a_maximum_is_given(tmp_path: Path, spec: dict[str, Any]) -> None:
+    assert load("local", write(tmp_path, spec)).routing.most == 1
+    spec["routing"] |= {"replicas": 2, "replicas_max": 6, "policy": "weighted"}
+    routing = load("local", write(tmp_path, spec)).routing
+    assert (routing.most, routing.policy) == (6, Policy.WEIGHTED)
+    spec["routing"]["replicas_max"] = 1
+    (problem,) = refused(tmp_path, spec)
+    assert ": routing.replicas_max: expected at least replicas, 2, found 1" in problem
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:

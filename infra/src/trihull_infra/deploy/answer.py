@@ -14,7 +14,7 @@ def as_json(report: Report) -> str:
 
 def as_text(report: Report) -> str:
     """Return the report as a table, with the fleet and the routers below it."""
-    rows = [(step.cloud.value, step.project, _state(step), f"{step.result.seconds:.1f} s") for step in report.steps]
+    rows = [(step.cloud or "-", step.project, _state(step), f"{step.result.seconds:.1f} s") for step in report.steps]
     lines = [f"{cloud:<6} {step:<8} {seconds:>8}  {state}" for cloud, step, state, seconds in rows]
     if report.fleet is not None:
         lines += ["", f"{'site':<6} {'region':<14} {'residency':<9} priority  endpoint"]
@@ -30,8 +30,8 @@ def as_text(report: Report) -> str:
 
 def failure(report: Report) -> DeployError:
     """Return the error that names every failed step and what to do."""
-    told = "\n".join(f"  {step.cloud} {step.project}: {_indented(step.result.problem)}" for step in report.failed)
-    what = ", ".join(f"{step.cloud} {step.project}" for step in report.failed)
+    told = "\n".join(f"  {step.title}: {_indented(step.result.problem)}" for step in report.failed)
+    what = ", ".join(step.title for step in report.failed)
     again = f"`trihull {report.action} {report.environment}`"
     return DeployError(f"{what} failed; the others went on, and {again} run again completes it\n{told}")
 

@@ -147,7 +147,7 @@ class _Work:
         settled, unknown = pending.adopt(state)
         if unknown and self.task.action is Action.UP:
             if not self.task.emulated:
-                raise DeployError(pending.advice(self.task.stack, self.task.stack.rpartition("-")[0], unknown))
+                raise DeployError(pending.advice(self.task.stack, self.task.stack.partition("-")[0], unknown))
             settled = {**settled, "pending_operations": []}  # emulated: what is left over costs nobody anything
         self.reporter.note(f"an earlier run was killed in the middle of {count} operations; looking what came of them")
         with tempfile.TemporaryDirectory() as folder:

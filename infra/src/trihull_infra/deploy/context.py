@@ -17,7 +17,7 @@ from trihull_runtime.contract import ContractError, EnvironmentReleases, Fleet
 from trihull_runtime.contract.codec import Document, write_file
 from trihull_runtime.errors import UsageError
 
-EMULATED: Final = "local"  # the one environment whose clouds are emulated: the emulators serve only stacks `local-*`
+EMULATED: Final = "local"  # the one environment whose clouds are emulated: its stacks are `local` and `local-*`
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class Context:
         """Whether the clouds are the emulators."""
         return self.environment.name == EMULATED
 
-    def stack(self, cloud: Cloud) -> str:
-        """Return the name of a cloud's stacks."""
-        return f"{self.environment.name}-{cloud}"
+    def stack(self, cloud: Cloud, project: Project = Project.SITE) -> str:
+        """Return the name of a cloud's stack in a project: the environment's own where one serves all sites."""
+        return self.environment.name if project.whole else f"{self.environment.name}-{cloud}"
 
     def task(
         self, project: Project, cloud: Cloud, action: Action, *, clear_pending: bool = False, remove: bool = False
@@ -106,7 +106,7 @@ class Context:
         return Task(
             cloud=cloud,
             project=project,
-            stack=self.stack(cloud),
+            stack=self.stack(cloud, project),
             action=action,
             folder=self.stacks / project,
             engine=self.engine,
@@ -129,7 +129,7 @@ class Context:
         return self.epoch is not None and last is not None and last != self.epoch
 
     def _key(self, project: Project, cloud: Cloud) -> str:
-        return f"{project}/{self.stack(cloud)}"
+        return f"{project}/{self.stack(cloud, project)}"
 
 
 def open_context(name: str, stacks: Path, report: Callable[[str], None]) -> Context:

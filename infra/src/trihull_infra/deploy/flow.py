@@ -57,6 +57,7 @@ class Flow:
                     self._fleet(narrow, sites, servings)
                     routings = self._routing(ready)
             self._ready(routings)
+            self._dns(Action.UP)
         return self._done()
 
     def preview(self) -> Report:
@@ -81,20 +82,29 @@ class Flow:
                 there = [cloud for cloud in self.clouds if cloud in known]
                 self._run(Project.SERVING, Action.PREVIEW, there)
                 self._run(Project.ROUTING, Action.PREVIEW, there if self._endpoints() else [])
+            self._dns(Action.PREVIEW)
         return self._done()
 
     def refresh(self, clear_pending: bool) -> Report:
         """Read the clouds and put what they say into the state of every stack that exists."""
         with self.stop.listening(self.display):
             for project in Project:
-                self._run(project, Action.REFRESH, self.clouds, clear_pending=clear_pending)
+                clouds = self._hosts() if project.whole else self.clouds
+                self._run(project, Action.REFRESH, clouds, clear_pending=clear_pending)
         return self._done()
 
     def destroy(self, remove: bool) -> Report:
-        """Take routing, serving and sites down, in that order; what failed keeps what is below it."""
+        """Take the name, routing, serving and sites down, in that order; what failed keeps what is below it.
+
+        The name stays while routers of other clouds are left: it is brought up without those that go. It keeps nothing
+        below it when that fails: its health checks see which routers are gone.
+        """
         documents = self.context.documents
         with self.stop.listening(self.display):
+            self._leave_dns(remove)
             for project in reversed(Project):
+                if project.whole:
+                    continue
                 clouds = [cloud for cloud in self.clouds if self.report.ok(cloud)]
                 self._run(project, Action.DESTROY, clouds, remove=remove)
         gone = {cloud.value for cloud in self.clouds if self.report.ok(cloud)}
@@ -164,7 +174,7 @@ class Flow:
             if result.ok and action is Action.UP:
                 self.context.remember(project, cloud)
             if action is not Action.OUTPUTS or not result.ok:
-                self.report.steps.append(Step(cloud, project.value, result))
+                self.report.steps.append(Step(None if project.whole else cloud, project.value, result))
         return results
 
     def _known(self, project: Project, document: type[D]) -> dict[Cloud, D]:
@@ -236,6 +246,35 @@ class Flow:
         if found:
             self.context.documents.write_routers(self.report.routers)
         return urls
+
+    def _hosts(self) -> tuple[Cloud, ...]:
+        """Return the cloud that hosts the environment's name; none when it has no name."""
+        dns = self.context.environment.dns
+        return () if dns is None else (dns.cloud,)
+
+    def _dns(self, action: Action) -> None:
+        """Bring the environment's name up, or preview it, over every router that is known: failed clouds' too."""
+        hosts = self._hosts()
+        if not hosts or self.stop.signal is not None:
+            return
+        routers = self.context.documents.read_routers()
+        if any(cloud in routers for cloud in self.context.environment.clouds):
+            self._run(Project.DNS, action, hosts)
+        else:
+            self.display.note("no router is known yet, so dns has nothing to lead to")
+
+    def _leave_dns(self, remove: bool) -> None:
+        """Take the routers of clouds that go out of the name before they go; the name itself when none is left."""
+        documents, hosts = self.context.documents, self._hosts()
+        routers = documents.read_routers()
+        left = {cloud: url for cloud, url in routers.items() if cloud not in self.clouds}
+        if not hosts:
+            return
+        if not any(cloud in left for cloud in self.context.environment.clouds):
+            self._run(Project.DNS, Action.DESTROY, hosts, remove=remove)
+        elif left != routers:
+            documents.write_routers(left)
+            self._run(Project.DNS, Action.UP, hosts)
 
     def _converged(
         self,

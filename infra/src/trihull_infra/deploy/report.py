@@ -10,17 +10,25 @@ from trihull_runtime.contract import Fleet
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was done for one cloud: a stack (`project` is its name), or `publish`, or `ready`."""
+    """One thing that was done for one cloud: a stack (`project` is its name), or `publish`, or `ready`.
 
-    cloud: Cloud
+    `cloud` is None for what is done once for the whole environment, such as `dns`.
+    """
+
+    cloud: Cloud | None
     project: str
     result: Result
+
+    @property
+    def title(self) -> str:
+        """How it is called in tables and messages: `aws site`, or `dns`."""
+        return f"{self.cloud} {self.project}" if self.cloud is not None else self.project
 
     def to_value(self) -> dict[str, Any]:
         """Return plain values for `--json`."""
         result = self.result
         return {
-            "cloud": self.cloud.value,
+            "cloud": self.cloud.value if self.cloud is not None else None,
             "step": self.project,
             "ok": result.ok,
             "changes": dict(result.changes),

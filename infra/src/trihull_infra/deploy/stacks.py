@@ -15,6 +15,12 @@ class Project(enum.StrEnum):
     SITE = "site"
     SERVING = "serving"
     ROUTING = "routing"
+    DNS = "dns"
+
+    @property
+    def whole(self) -> bool:
+        """Whether one stack, called like the environment, serves all its sites; the others have one for each cloud."""
+        return self is Project.DNS
 
 
 class Action(enum.StrEnum):
@@ -31,6 +37,7 @@ class Action(enum.StrEnum):
 class Task:
     """One stack and what to do with it.
 
+    `cloud` is where its resources are: the site's, or of a project for the whole environment the one that hosts it.
     `refresh` reads the cloud first; `clear_pending` forgets what was being made when an earlier run was killed;
     `remove` also removes the stack after a destroy; `emulated` allows what is only right where nothing is real.
     """
@@ -49,8 +56,8 @@ class Task:
 
     @property
     def title(self) -> str:
-        """How it is called in progress and messages: `aws site`."""
-        return f"{self.cloud} {self.project}"
+        """How it is called in progress and messages: `aws site`, or `dns`, which is no cloud's."""
+        return str(self.project) if self.project.whole else f"{self.cloud} {self.project}"
 
 
 @dataclass(frozen=True)

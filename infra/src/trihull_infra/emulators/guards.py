@@ -9,7 +9,8 @@ from trihull_infra.errors import EmulatorError
 ACCOUNT: Final = "123456789012"  # moto's default account
 PROJECT: Final = "trihull-local"
 SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
-STACK_PREFIX: Final = "local-"
+ENVIRONMENT: Final = "local"  # its stacks are called so (dns, one for all clouds) or `local-<cloud>`
+STACK_PREFIX: Final = f"{ENVIRONMENT}-"
 
 
 class GuardError(EmulatorError):
@@ -17,10 +18,10 @@ class GuardError(EmulatorError):
 
 
 def stack(name: str) -> None:
-    """Refuse any stack that is not `local-*`."""
-    if not name.startswith(STACK_PREFIX):
+    """Refuse any stack that is not `local` or `local-*`."""
+    if name != ENVIRONMENT and not name.startswith(STACK_PREFIX):
         raise GuardError(
-            f"stack {name!r} is not emulated: the emulators serve only stacks named {STACK_PREFIX}*; "
+            f"stack {name!r} is not emulated: the emulators serve only stacks named {ENVIRONMENT} or {STACK_PREFIX}*; "
             "open a shell without `trihull emulators env` to deploy it to a real cloud"
         )
 

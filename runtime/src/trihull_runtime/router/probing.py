@@ -73,7 +73,7 @@ def _tensor_difference(tensor: KnownTensor, found: list[Any], tolerance: float) 
             number = isinstance(got, int | float)
             equal = number and math.isclose(float(got), want, rel_tol=0, abs_tol=tolerance)
         if not equal:
-            return f"is {str(got)[:40]} at {index}, expected {want}"
+            return f"is {str(got)[:40]} at {index}, expected {want if tensor.texts else format(want, 'g')}"
     return ""
 
 

@@ -133,11 +133,10 @@ class InferApp:
             model = self.data.find(name, version)
         except UnknownModelError as error:
             raise HttpError(404, str(error)) from error
-        if action == "":
-            return _json(model_metadata(model))
-        if not self.state.ready:
+        if action == "ready" and not self.state.ready:
             raise HttpError(503, "the server is draining", _retry_after(RETRY_AFTER_S))
-        return _json({"name": model.name, "ready": True})
+        reply = _json(model_metadata(model) if action == "" else {"name": model.name, "ready": True})
+        return Reply(reply.body, [*reply.headers, (b"x-trihull-release", model.release_digest.encode())])
 
     async def _infer(self, scope: Scope, path: str, receive: Receive) -> Reply | None:
         """Return the answer, or None when the client has gone."""

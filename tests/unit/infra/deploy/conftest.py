@@ -77,6 +77,17 @@ ROUTING = """
     pulumi.export("endpoint", {"url": pathlib.Path("url").read_text()})
 """
 
+DNS = """
+    import json, pathlib, pulumi
+    switch = pathlib.Path("switches") / "dns"
+    if switch.exists():
+        exec(switch.read_text())
+    environment = pulumi.get_stack()
+    routers = json.loads(pathlib.Path(f"../environments/{environment}.routers.json").read_text())["routers"]
+    pulumi.ComponentResource("trihull:test:Name", "name", {"routers": sorted(routers)})
+    pulumi.export("sites", sorted(routers))
+"""
+
 
 class Recording:
     """A display that only remembers."""
@@ -214,7 +225,7 @@ def project(tmp_path: Path, pulumi: Path, router: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("TRIHULL_HOME", str(tmp_path / "trihull"))
     made = Project(tmp_path, pulumi)
     (tmp_path / "state").mkdir()
-    for name, program in (("site", SITE), ("serving", SERVING), ("routing", ROUTING)):
+    for name, program in (("site", SITE), ("serving", SERVING), ("routing", ROUTING), ("dns", DNS)):
         made.write(name, program)
     made.documents.folder.mkdir()
     local = (STACKS / "environments" / "local.yaml").read_text()

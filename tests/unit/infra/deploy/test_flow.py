@@ -39,10 +39,21 @@ def steps(project: Project) -> dict[str, bool]:
     return {title: result.ok for title, result in project.display.results.items()}
 
 
+def named(project: Project) -> object:
+    """The routers that the environment's name led to when it was last brought up."""
+    outputs = project.display.results["dns"].outputs
+    assert outputs is not None
+    return outputs["sites"]
+
+
 def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Project, router: str) -> None:
     report = project.flow().up(publish=False)
     assert report.failed == []
-    assert set(steps(project)) == {f"{cloud} {part}" for cloud in Cloud for part in ("site", "serving", "routing")}
+    stacks = {f"{cloud} {part}" for cloud in Cloud for part in ("site", "serving", "routing")}
+    assert set(steps(project)) == {*stacks, "dns"}
+    assert [step.title for step in report.steps][-1] == "dns"
+    assert report.steps[-1].to_value()["cloud"] is None
+    assert named(project) == ["aws", "azure", "gcp"]
     fleet = Fleet.read(project.documents.fleet)
     assert [site.name for site in fleet.sites] == ["aws", "gcp", "azure"]
     assert [site.endpoint.port for site in fleet.sites if site.endpoint] == [8000, 8001, 8002]
@@ -57,7 +68,7 @@ def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Proj
     assert project.documents.fleet.stat().st_mtime_ns == before
     preview = project.flow("preview").preview()
     assert (preview.changed, preview.failed) == (0, [])
-    assert len(preview.steps) == 9
+    assert len(preview.steps) == 10
     project.documents.fleet.unlink()
     assert project.flow("fleet").fleet().failed == []
     assert Fleet.read(project.documents.fleet) == fleet
@@ -120,13 +131,54 @@ def test_destroy_takes_everything_down_in_reverse(project: Project) -> None:
     assert project.flow(clouds=ONE).up(publish=False).failed == []
     report = project.flow("destroy", ONE).destroy(remove=True)
     assert report.failed == []
-    assert [step.project for step in report.steps] == ["routing", "serving", "site"]
+    assert [step.project for step in report.steps] == ["dns", "routing", "serving", "site"]
     assert all(step.result.changes == {"delete": 2} for step in report.steps)
     assert project.documents.read_routers() == {}
     assert [site.endpoint for site in Fleet.read(project.documents.fleet).sites] == [None, None, None]
     assert not list((project.root / "state").rglob("stacks/**/*.json"))
     again = project.flow("destroy", ONE).destroy(remove=True)
     assert again.failed == []
+
+
+def test_the_name_keeps_the_routers_of_a_cloud_that_failed(project: Project) -> None:
+    assert project.flow().up(publish=False).failed == []
+    project.switch("site", "aws", "raise ValueError('no answer from its control plane')")
+    report = project.flow().up(publish=False)
+    assert [step.title for step in report.failed] == ["aws site"]
+    assert named(project) == ["aws", "azure", "gcp"]
+
+
+def test_a_name_that_fails_stops_no_cloud_and_no_destroy(project: Project) -> None:
+    project.switch("dns", "dns", "raise ValueError('the zone is not ours')")
+    report = project.flow().up(publish=False)
+    assert [step.title for step in report.failed] == ["dns"]
+    assert all(steps(project)[f"{cloud} routing"] for cloud in Cloud)
+    destroyed = project.flow("destroy", ONE).destroy(remove=True)
+    assert [step.title for step in destroyed.failed] == ["dns"]
+    assert steps(project)["aws site"]
+    assert set(project.documents.read_routers()) == {"gcp", "azure"}
+
+
+def test_a_cloud_that_goes_is_taken_out_of_the_name_first(project: Project) -> None:
+    assert project.flow().up(publish=False).failed == []
+    report = project.flow("destroy", ONE).destroy(remove=True)
+    assert [step.title for step in report.steps] == ["dns", "aws routing", "aws serving", "aws site"]
+    assert named(project) == ["azure", "gcp"]
+    assert project.flow("refresh", (Cloud.GCP,)).refresh(clear_pending=False).failed == []
+    rest = project.flow("destroy").destroy(remove=True)
+    assert rest.failed == []
+    assert rest.steps[0].title == "dns"
+    assert rest.steps[0].result.changes == {"delete": 2}
+    assert not list((project.root / "state").rglob("stacks/**/*.json"))
+
+
+def test_an_environment_without_a_name_has_no_dns_stack(project: Project) -> None:
+    path = project.documents.folder / "lab.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("dns:")))
+    assert project.flow(clouds=ONE).up(publish=False).failed == []
+    assert project.flow("refresh", ONE).refresh(clear_pending=False).failed == []
+    assert project.flow("destroy", ONE).destroy(remove=True).failed == []
+    assert "dns" not in project.display.results
 
 
 @pytest.mark.parametrize("spoil", ["releases", "cloud", "layout", "router", "swapped"])

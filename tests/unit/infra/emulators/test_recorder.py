@@ -265,11 +265,12 @@ def test_servers_are_compared_without_port_and_case() -> None:
     assert identities.server_key("https://A.example:443/") == identities.server_key("https://a.example")
 
 
-@pytest.mark.parametrize("stack", ["prod-aws", "dev", "localaws", ""])
+@pytest.mark.parametrize("stack", ["prod-aws", "dev", "localaws", "locals", ""])
 def test_only_local_stacks_are_served(stack: str) -> None:
-    with pytest.raises(guards.GuardError, match="the emulators serve only stacks named local-"):
+    with pytest.raises(guards.GuardError, match="the emulators serve only stacks named local or local-"):
         guards.stack(stack)
     guards.stack("local-aws")
+    guards.stack("local")
 
 
 @pytest.mark.parametrize("allowed", [None, [], ["111111111111"], ["123456789012", "111111111111"], UNKNOWN])

@@ -1,6 +1,6 @@
 """Every AWS type that moto carries out."""
 
-from trihull_infra.emulators.aws import ecr, eks, iam, kms, logs, s3
+from trihull_infra.emulators.aws import ecr, eks, iam, kms, logs, route53, s3
 from trihull_infra.emulators.aws.handler import AwsHandler
 
 HANDLERS: dict[str, type[AwsHandler]] = {
@@ -10,4 +10,5 @@ HANDLERS: dict[str, type[AwsHandler]] = {
     **iam.HANDLERS,
     **kms.HANDLERS,
     **logs.HANDLERS,
+    **route53.HANDLERS,
 }

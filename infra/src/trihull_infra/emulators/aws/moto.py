@@ -14,7 +14,19 @@ from trihull_infra.errors import EmulatorError
 
 LOG = logging.getLogger(__name__)
 START_S: Final = 120.0
-SERVICES: Final = ("s3", "kms", "logs", "iam", "ecr", "eks", "ec2", "sts")  # what the handlers ask, and what those use
+SERVICES: Final = (
+    "s3",
+    "kms",
+    "logs",
+    "iam",
+    "ecr",
+    "eks",
+    "ec2",
+    "sts",
+    "route53",
+)  # what the handlers ask, and what those use
+# The one zone of the account, which programs find there as they would find their own: id and domain.
+HOSTED_ZONE: Final = ("Z0TRIHULLLOCAL", "trihull.internal.")
 CREDENTIALS: Final = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}  # moto checks none
 
 
@@ -45,6 +57,11 @@ class Moto:
             # wait for each other, and Python lets one fail (_DeadlockError, an answer of 500). So here, one by one.
             for service in SERVICES:
                 get_backend(service)
+            zone_id, domain = HOSTED_ZONE
+            names = get_backend("route53")[ACCOUNT]["aws"]
+            zone = names.create_hosted_zone(domain, private_zone=False)
+            names.zones[zone_id] = names.zones.pop(zone.resource_id)
+            zone.resource_id = zone_id
             server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
             server.start()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
@@ -99,6 +116,15 @@ class Moto:
         from moto.backends import get_backend
 
         get_backend("kms")[ACCOUNT][region].keys.pop(key_id, None)
+
+    def rename_health_check(self, made: str, wanted: str) -> None:
+        """Give a health check the id that the recorder drew, so that it keeps it over restarts of the daemon."""
+        self.wait()
+        from moto.backends import get_backend
+
+        checks = get_backend("route53")[ACCOUNT]["aws"].health_checks
+        checks[wanted] = checks.pop(made)
+        checks[wanted].id = wanted
 
     def close(self) -> None:
         """Stop serving."""

@@ -8,6 +8,7 @@ from trihull_infra.providers.aws.pools import pools  # isort: skip
 from trihull_infra.providers.aws.registry import registry  # isort: skip
 from trihull_infra.providers.aws.bucket import bucket  # isort: skip
 from trihull_infra.providers.aws.identity import identity  # isort: skip
+from trihull_infra.providers.aws.dns import dns  # isort: skip
 from trihull_infra.providers.aws.describe import describe  # isort: skip
 
-__all__ = ["bucket", "cluster", "connect", "describe", "identity", "network", "pools", "registry"]
+__all__ = ["bucket", "cluster", "connect", "describe", "dns", "identity", "network", "pools", "registry"]

@@ -18,6 +18,8 @@ FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, IDENTITY_HEADER, "x-trihull-site",
 API_KEYS: Final = "envoy.filters.http.api_key_auth"
 RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
 _FILTERS = "envoy.extensions.filters.http"
+SOMETHING: Final = ".+"
+PUBLIC: Final = ("/v2", "/v2/health/live")  # the router's own answers
 _UNLIMITED: Final = 1 << 31  # of the bucket for clients without a limit
 
 
@@ -31,6 +33,8 @@ def render_filters(clients: Clients | None) -> list[Json]:
     source = resources.files(__package__).joinpath("identity.lua").read_text(encoding="utf-8")
     lua = extension("envoy.filters.http.lua", f"{_FILTERS}.lua.v3.Lua", default_source_code={"inline_string": source})
     filters.append(lua)
+    if clients is not None:
+        filters.append(_nobody_unknown())
     if clients is not None and any(client.rate_per_s is not None for client in clients.clients):
         limit = extension(RATE_LIMIT, f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit", stat_prefix="clients")
         filters.append(limit)
@@ -44,6 +48,7 @@ def host_options(clients: Clients | None) -> Json:
         return options
     options[API_KEYS] = typed(
         f"{_FILTERS}.api_key_auth.v3.ApiKeyAuthPerRoute",
+        **_key_options(clients),  # what a host says replaces the filter's own words as a whole
         credentials=[
             {"key": key, "client": f"{client.residency_class or ''}/{client.name}"}
             for client in clients.clients
@@ -64,22 +69,14 @@ def open_to_all(clients: Clients | None) -> Json:
 
 
 def _keys(clients: Clients) -> Json:
-    sources = [{"header": KEY_HEADER}]
-    if not clients.issuers:  # `Authorization: Bearer KEY` too, where no token could be meant by it
-        sources.append({"header": "authorization"})
-    keys = extension(
-        API_KEYS,
-        f"{_FILTERS}.api_key_auth.v3.ApiKeyAuth",
-        key_sources=sources,
-        forwarding={"header": IDENTITY_HEADER, "hide_credentials": True},
-    )
+    keys = extension(API_KEYS, f"{_FILTERS}.api_key_auth.v3.ApiKeyAuth", **_key_options(clients))
     if not clients.issuers:
         return keys
     # With a token and no key, the token alone counts.
     has_key = {
         "single_predicate": {
             "input": extension("key", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=KEY_HEADER),
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": ".+"}},
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": SOMETHING}},
         }
     }
     skip = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")
@@ -93,6 +90,29 @@ def _keys(clients: Clients) -> Json:
             }
         },
     )
+
+
+def _nobody_unknown() -> Json:
+    """The last word: without the name of a client nothing but the router's own answers is to be had.
+
+    Whatever the filters before it let through by mistake ends here.
+    """
+    known = {"header": {"name": CLIENT_HEADER, "string_match": {"safe_regex": {"regex": SOMETHING}}}}
+    public = [{"url_path": {"path": {"exact": path}}} for path in PUBLIC]
+    policies = {
+        "known": {"permissions": [{"any": True}], "principals": [known]},
+        "public": {"permissions": public, "principals": [{"any": True}]},
+    }
+    rules = {"action": "ALLOW", "policies": policies}
+    return extension("envoy.filters.http.rbac", f"{_FILTERS}.rbac.v3.RBAC", rules=rules)
+
+
+def _key_options(clients: Clients) -> Json:
+    """Where a key is looked for, and what becomes of it: it never travels on."""
+    sources = [{"header": KEY_HEADER}]
+    if not clients.issuers:  # `Authorization: Bearer KEY` too, where no token could be meant by it
+        sources.append({"header": "authorization"})
+    return {"key_sources": sources, "forwarding": {"header": IDENTITY_HEADER, "hide_credentials": True}}
 
 
 def _tokens(clients: Clients) -> Json:
@@ -112,11 +132,9 @@ def _tokens(clients: Clients) -> Json:
     names = [{"provider_name": name} for name in providers]
     required: Json = names[0] if len(names) == 1 else {"requires_any": {"requirements": names}}
     public = [{"match": {"path": path}} for path in PUBLIC]
-    keyed = (
-        []
-        if not clients.clients
-        else [{"match": {"prefix": "/", "headers": [{"name": KEY_HEADER, "present_match": True}]}}]
-    )
+    # The same words as in `_keys`: a request that is no one's business there must be somebody's here.
+    with_key = {"name": KEY_HEADER, "string_match": {"safe_regex": {"regex": SOMETHING}}}
+    keyed = [{"match": {"prefix": "/", "headers": [with_key]}}] if clients.clients else []
     rules = [*public, *keyed, {"match": {"prefix": "/"}, "requires": required}]
     return extension(
         "envoy.filters.http.jwt_authn",
@@ -124,9 +142,6 @@ def _tokens(clients: Clients) -> Json:
         providers=providers,
         rules=rules,
     )
-
-
-PUBLIC: Final = ("/v2", "/v2/health/live")  # the router's own answers
 
 
 def _limits(clients: list[Client]) -> Json:

@@ -175,9 +175,8 @@ def _model_routes(model: ModelPlan, plan: TrafficPlan, timings: Timings, headers
     """From the most special to the rest: streams, marked unsafe, infer, reads, everything else (feedback and such)."""
     if not model.sites:
         # A direct answer, and not an empty cluster: nothing that could ever be filled by mistake.
-        retry = [header("retry-after", "5"), header("x-trihull-refused", "residency")]
         refusal = _refusal({**_whole(model.model), "headers": headers}, 503, model.refusal)
-        return [{**refusal, "response_headers_to_add": retry}]
+        return [{**refusal, "response_headers_to_add": [header("x-trihull-refused", "residency")]}]
     infer, whole = _below(model.model, "/infer"), _whole(model.model)
     stream = _below(model.model, "/(generate|infer)_stream")
     events = {"name": "accept", "string_match": {"contains": "text/event-stream"}}

@@ -305,6 +305,17 @@ def _access_entry(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _health_check(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    check = request.uuid("check")
+    return check, {"arn": f"arn:aws:route53:::healthcheck/{check}"}
+
+
+def _record(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name").lower().removesuffix(".")
+    parts = [request.text("zoneId"), name, request.text("type"), request.text("setIdentifier")]
+    return "_".join(filter(None, parts)), {"fqdn": name}
+
+
 RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]] = {
     "aws:s3/bucket:Bucket": _bucket,
     "aws:ecr/repository:Repository": _repository,
@@ -321,4 +332,6 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _oidc_provider,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
+    "aws:route53/healthCheck:HealthCheck": _health_check,
+    "aws:route53/record:Record": _record,
 }

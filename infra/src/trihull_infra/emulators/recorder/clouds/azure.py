@@ -25,6 +25,7 @@ NAMESPACES: Final = {
     "authorization": "Microsoft.Authorization",
     "containerregistry": "Microsoft.ContainerRegistry",
     "containerservice": "Microsoft.ContainerService",
+    "dns": "Microsoft.Network",
     "keyvault": "Microsoft.KeyVault",
     "managedidentity": "Microsoft.ManagedIdentity",
     "monitor": "Microsoft.Insights",
@@ -44,6 +45,7 @@ PATHS: Final = {
     ),
     "containerregistry:Registry": "registries/{registryName}",
     "containerregistry:Replication": "registries/{registryName}/replications/{replicationName}",
+    "dns:RecordSet": "dnsZones/{zoneName}/{recordType}/{relativeRecordSetName}",
     "storage:StorageAccount": "storageAccounts/{accountName}",
     "storage:BlobServiceProperties": "storageAccounts/{accountName}/blobServices/{blobServicesName}",
     "storage:BlobContainer": "storageAccounts/{accountName}/blobServices/default/containers/{containerName}",
@@ -60,6 +62,7 @@ PATHS: Final = {
     "keyvault:Vault": "vaults/{vaultName}",
     "keyvault:Key": "vaults/{vaultName}/keys/{keyName}",
     "operationalinsights:Workspace": "workspaces/{workspaceName}",
+    "trafficmanager:Profile": "trafficManagerProfiles/{profileName}",
 }
 
 
@@ -259,6 +262,12 @@ def _public_ip(request: Request) -> dict[str, Any]:
     return {"ipAddress": f"198.19.{request.number('ip', 0, 256)}.{request.number('host', 1, 255)}"}  # RFC 2544
 
 
+def _profile(request: Request) -> dict[str, Any]:
+    given = request.inputs.get("dnsConfig")
+    names = given if isinstance(given, Mapping) else {}
+    return {"dnsConfig": {**names, "fqdn": f"{names.get('relativeName')}.trafficmanager.net"}}
+
+
 def _workspace(request: Request) -> dict[str, Any]:
     return {"customerId": request.uuid("customer"), "createdDate": request.created, "modifiedDate": request.created}
 
@@ -272,6 +281,7 @@ RULES: Final[Mapping[str, Callable[[Request], dict[str, Any]]]] = {
     "keyvault:Vault": _vault,
     "network:PublicIPAddress": _public_ip,
     "operationalinsights:Workspace": _workspace,
+    "trafficmanager:Profile": _profile,
 }
 
 

@@ -232,18 +232,25 @@ def _router_nat(request: Request) -> tuple[str, dict[str, Any]]:
     return f"{_project(request)}/{where}/{request.text('router')}/{request.text('name')}", {}
 
 
+def _record_set(request: Request) -> tuple[str, dict[str, Any]]:
+    zone = f"projects/{_project(request)}/managedZones/{request.text('managedZone')}"
+    return f"{zone}/rrsets/{request.text('name')}/{request.text('type')}", {}
+
+
 RULES: Final[Mapping[str, Callable[[Request], tuple[str, dict[str, Any]]]]] = {
     "gcp:compute/network:Network": _compute("networks"),
     "gcp:compute/subnetwork:Subnetwork": _compute("subnetworks", "region"),
     "gcp:compute/router:Router": _compute("routers", "region"),
     "gcp:compute/address:Address": _compute("addresses", "region"),
     "gcp:compute/firewall:Firewall": _compute("firewalls"),
+    "gcp:compute/healthCheck:HealthCheck": _compute("healthChecks"),
     "gcp:compute/routerNat:RouterNat": _router_nat,
     "gcp:container/cluster:Cluster": _cluster,
     "gcp:container/nodePool:NodePool": _node_pool,
     "gcp:artifactregistry/repository:Repository": _repository,
     "gcp:storage/bucket:Bucket": _bucket,
     "gcp:serviceaccount/account:Account": _service_account,
+    "gcp:dns/recordSet:RecordSet": _record_set,
     "gcp:kms/keyRing:KeyRing": _key_ring,
     "gcp:kms/cryptoKey:CryptoKey": _crypto_key,
     "gcp:projects/service:Service": lambda r: (f"{_project(r)}/{r.text('service')}", {}),

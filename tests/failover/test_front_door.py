@@ -1,0 +1,379 @@
+"""Who is let in, and what is turned away at the door: keys, tokens, limits, TLS, and requests made to deceive."""
+
+import base64
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.failover.load import Load, eventually
+from tests.failover.rig import Router, ask, fleet_of, router_for
+from tests.failover.standin import StandIn
+from tests.servers import free_ports, make_certificates
+from trihull_runtime.contract import Client, Clients, Issuer, Routing
+
+INFER = "/v2/models/digits/infer"
+EVERYWHERE = "0.0.0.0"  # what is refused is the point  # noqa: S104
+KEY, OLD_KEY, SLOW_KEY = "the-new-key-0123456789", "the-old-key-0123456789", "the-slow-key-012345678"
+SECRET = rsa.generate_private_key(65537, 2048)
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _number(value: int) -> str:
+    return _text(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def token(key: rsa.RSAPrivateKey = SECRET, **claims: Any) -> str:
+    """A JSON Web Token (RFC 7519), signed with RS256."""
+    body = {"iss": "https://issuer.example.org", "aud": "trihull", "sub": "batch", "exp": time.time() + 600, **claims}
+    signed = ".".join(_text(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, body))
+    return f"{signed}.{_text(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def issuer() -> Issuer:
+    numbers = SECRET.public_key().public_numbers()
+    key = {"kty": "RSA", "alg": "RS256", "kid": "1", "n": _number(numbers.n), "e": _number(numbers.e)}
+    return Issuer("https://issuer.example.org", ("trihull",), json.dumps({"keys": [key]}))
+
+
+MOBILE = Client("mobile", (KEY, OLD_KEY))
+CLIENTS = Clients(1, (MOBILE, Client("slow", (SLOW_KEY,), None, 2.0, 3)), (issuer(),))
+
+
+@pytest.fixture
+def guarded(standins: dict[str, StandIn], tmp_path: Path) -> Iterator[Router]:
+    """A router that asks for a key or a token."""
+    CLIENTS.write(tmp_path / "clients.json")
+    with router_for(tmp_path / "router", fleet_of(standins), TRIHULL_CLIENTS=str(tmp_path / "clients.json")) as router:
+        router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
+        yield router
+
+
+def status(router: Router, path: str = INFER, **headers: str) -> int:
+    found = {name.replace("_", "-"): value for name, value in headers.items()}
+    return ask(f"{router.url}{path}", "POST", b'{"id": "1"}', found)[0]
+
+
+def answered(sites: dict[str, StandIn]) -> int:
+    """Requests of clients that reached any site."""
+    return sum(path == INFER and identity == "1" for site in sites.values() for _, path, identity in site.asked)
+
+
+def raw(router: Router, data: bytes) -> bytes:
+    """Send bytes, and return all that comes back until the connection ends or a second has passed."""
+    port = int(router.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.settimeout(1)
+        connection.sendall(data)
+        parts = []
+        try:
+            while part := connection.recv(65536):
+                parts.append(part)
+        except TimeoutError:
+            pass
+        return b"".join(parts)
+
+
+def test_only_a_key_or_a_token_opens_the_door(guarded: Router, standins: dict[str, StandIn]) -> None:
+    assert status(guarded) == 401
+    assert status(guarded, x_api_key="not-a-key-at-all-012345") == 401
+    assert status(guarded, x_api_key="") == 401
+    assert status(guarded, x_api_key=KEY[:-1]) == 401
+    assert status(guarded, authorization=f"Bearer {KEY}") == 401  # where tokens are taken, a key has its own header
+    assert answered(standins) == 0
+    for opened in ({"x_api_key": KEY}, {"x_api_key": OLD_KEY}, {"authorization": f"Bearer {token()}"}):
+        assert status(guarded, **opened) == 200
+    assert answered(standins) == 3
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://elsewhere.example.org"},
+        {"aud": "another"},
+        {"exp": 1.0},
+        {"nbf": time.time() + 3600},
+    ],
+    ids=str,
+)
+def test_a_token_of_others_for_others_or_of_yesterday_is_refused(guarded: Router, claims: dict[str, Any]) -> None:
+    assert status(guarded, authorization=f"Bearer {token(**claims)}") in (401, 403)
+
+
+def test_a_token_that_is_not_signed_by_the_issuer_is_refused(guarded: Router, standins: dict[str, StandIn]) -> None:
+    stranger = rsa.generate_private_key(65537, 2048)
+    head, body, _ = token().split(".")
+    none = _text(json.dumps({"alg": "none"}).encode())
+    for forged in (token(stranger), f"{none}.{body}.", f"{head}.{body}.{_text(b'x' * 256)}", "a.b.c", ""):
+        assert status(guarded, authorization=f"Bearer {forged}") == 401
+    assert answered(standins) == 0
+
+
+def test_a_site_sees_neither_key_nor_forged_identity(guarded: Router, standins: dict[str, StandIn]) -> None:
+    forged = {"x-api-key": KEY, "x-trihull-client": "root", "x-trihull-class": "all", "x-trihull-key": "a/b"}
+    seen = json.loads(ask(f"{guarded.url}{INFER}", "POST", b"{}", forged)[2])["headers"]
+    assert seen["x-trihull-client"] == "mobile"
+    assert not {"x-api-key", "x-trihull-class", "x-trihull-key"} & set(seen)
+    assert KEY not in str(seen)
+
+
+def test_keys_are_in_no_log_and_in_no_file_that_others_may_read(guarded: Router) -> None:
+    for key in (KEY, OLD_KEY):
+        assert status(guarded, x_api_key=key) == 200
+    assert status(guarded, x_api_key="wrong-key-wrong-key-01234") == 401
+    time.sleep(0.6)  # Envoy writes its logs four times a second
+    state = guarded.settings.state
+    for path in [guarded.output, *state.rglob("*")]:
+        if not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        if KEY in text or OLD_KEY in text:
+            assert path.parent != state / "logs", path
+            assert path.stat().st_mode & 0o077 == 0, path
+        assert "wrong-key-wrong-key" not in text, path
+    assert KEY not in guarded.admin("GET", "/v1/status")[1].__str__()
+    assert KEY not in json.dumps(guarded.admin("GET", "/v1/fleet")[1])
+
+
+def test_what_the_router_says_of_itself_needs_no_key(guarded: Router) -> None:
+    for path in ("/v2", "/v2/health/live", "/v2/health/ready", "/routerz"):
+        assert ask(f"{guarded.url}{path}")[0] == 200
+
+
+def test_keys_change_without_a_lost_request_and_a_damaged_file_changes_nothing(
+    guarded: Router, standins: dict[str, StandIn], tmp_path: Path
+) -> None:
+    clients = tmp_path / "clients.json"
+    with Load(guarded.url, headers={"x-api-key": KEY}) as load:
+        load.wait_site("aws")
+        Clients(1, (Client("mobile", (KEY,)),), (issuer(),)).write(clients)
+        guarded.wait_event("clients_applied")
+        eventually(lambda: status(guarded, x_api_key=OLD_KEY) == 401, "the old key is out")
+        clients.write_text('{"version": 1, "clients": []}')
+        guarded.wait_event("config_refused", source="clients")
+        load.wait_more(40)
+    assert load.lost == []
+    assert status(guarded, x_api_key=KEY) == 200
+    assert guarded.stop() == 0
+    guarded.start()  # still with the damaged file: the last good clients count
+    guarded.wait_health(aws="healthy")
+    assert status(guarded, x_api_key=KEY) == 200
+    assert status(guarded) == 401
+
+
+def test_a_router_that_shall_ask_for_keys_never_begins_without(standins: dict[str, StandIn], tmp_path: Path) -> None:
+    with router_for(tmp_path / "router", None, TRIHULL_CLIENTS=str(tmp_path / "none.json")) as router:
+        fleet_of(standins).write(router.fleet_path)
+        router.start(wait=False)
+        assert router.wait_end() == 65
+        assert "none.json" in router.text()
+
+
+def test_a_clients_rate_is_limited_and_others_are_not(guarded: Router) -> None:
+    found = [ask(f"{guarded.url}{INFER}", "POST", b"{}", {"x-api-key": SLOW_KEY}) for _ in range(12)]
+    statuses = [each[0] for each in found]
+    assert statuses[:3] == [200, 200, 200]
+    assert statuses.count(429) >= 6
+    refused = next(each for each in found if each[0] == 429)
+    assert refused[1]["retry-after"] == "1"
+    assert refused[1]["x-ratelimit-remaining"] == "0"
+    assert {status(guarded, x_api_key=KEY) for _ in range(12)} == {200}
+
+
+def test_too_much_at_once_is_shed_with_503_and_retry_after(standins: dict[str, StandIn], tmp_path: Path) -> None:
+    fleet = replace(fleet_of(standins), routing=Routing(max_in_flight=4))
+    with router_for(tmp_path / "router", fleet) as router:
+        router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
+        for site in standins.values():
+            site.delay_s = 0.5
+        with Load(router.url, rate=60) as load:
+            load.wait_more(90)
+    shed = [outcome for outcome in load.outcomes if outcome.status == 503]
+    assert shed
+    assert {outcome.status for outcome in load.outcomes} == {200, 503}
+    assert {outcome.attempts for outcome in shed} <= {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "status_line"),
+    [
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG", b"400"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", b"400"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", b"501"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nX-A\r\n: b\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST %s HTTP/1.1\r\nX-A: no host\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nX_Trihull_Class: eu\r\nContent-Length: 0\r\n\r\n", b"400"),
+        (b"POST %s HTTP/9.9\r\nHost: x\r\n\r\n", b"426"),
+        (b"\x16\x03\x01 %s not http at all\r\n\r\n", b"400"),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 80_000 + b"\r\n\r\n", b"431"),
+    ],
+    ids=[
+        "CL.TE",
+        "two lengths",
+        "unknown coding",
+        "nul",
+        "broken name",
+        "no host",
+        "underscores",
+        "version",
+        "garbage",
+        "large",
+    ],
+)
+def test_requests_made_to_deceive_reach_no_site(
+    router: Router, standins: dict[str, StandIn], data: bytes, status_line: bytes
+) -> None:
+    smuggled = b"GET /v2/models/digits HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = raw(router, data.replace(b"%s", INFER.encode()) + smuggled)
+    assert answer.split(b" ")[1:2] in ([status_line], [b"400"]), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1  # what came behind was not read as a request
+    asked = [path for site in standins.values() for _, path, _ in site.asked]
+    assert INFER not in asked
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/models/digits/../../admin",
+        "/v2/models/digits/..%2f..%2fetc%2fpasswd",
+        "/v2/models/digits/%2e%2e/%2e%2e/config_dump",
+        "/v2/models/digits%2finfer",
+        "/v2/models/digits\\..\\x",
+        "//v2//models//other//infer",
+        "/config_dump",
+        "/quitquitquit",
+        "/stats",
+    ],
+)
+def test_paths_lead_nowhere_else(router: Router, standins: dict[str, StandIn], path: str) -> None:
+    answer = raw(router, f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    assert answer.split(b" ")[1] in (b"400", b"404"), answer[:100]
+    asked = {asked for site in standins.values() for _, asked, _ in site.asked}
+    assert all(each.startswith("/v2/models/digits/") for each in asked)  # the router's own questions
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n ", "\0", "\x0b"], ids=repr)
+def test_a_header_cannot_carry_another(router: Router, end: str) -> None:
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nX-A: b{end}X-Trihull-Class: eu\r\nContent-Length: 2\r\n\r\n{{}}"
+    answer = raw(router, head.encode())
+    if answer.split(b" ")[1] == b"200":  # then it is taken apart or cleaned, and nothing forged travels on
+        seen = json.loads(answer.split(b"\r\n\r\n", 1)[1])["headers"]
+        assert not {"x-trihull-class", "x-trihull-client"} & set(seen)
+        assert "\r" not in seen["x-a"]
+        assert "\n" not in seen["x-a"]
+    else:
+        assert answer.split(b" ")[1] == b"400"
+
+
+def test_a_body_above_the_limit_is_413_and_one_below_it_passes(router: Router, standins: dict[str, StandIn]) -> None:
+    announced = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {65 << 20}\r\n\r\n".encode()
+    assert raw(router, announced).split(b" ")[1] == b"413"
+    fine = json.dumps({"id": "fine", "data": "x" * (40 << 20)}).encode()
+    assert ask(f"{router.url}{INFER}", "POST", fine)[0] == 200
+    assert [identity for _, path, identity in standins["aws"].asked if path == INFER] == ["fine"]
+
+
+def test_the_log_is_json_with_client_and_trace(guarded: Router) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = {"x-api-key": KEY, "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    assert ask(f"{guarded.url}{INFER}", "POST", b"{}", sent)[0] == 200
+    seen = json.loads(ask(f"{guarded.url}{INFER}", "POST", b"{}", {"x-api-key": KEY})[2])["headers"]
+
+    def lines() -> list[dict[str, Any]]:
+        text = guarded.envoy.layout.access_log.read_text()
+        return [json.loads(line) for line in text.splitlines() if INFER in line]
+
+    eventually(lambda: len(lines()) == 2, "both requests are logged")
+    first, second = lines()
+    assert (first["trace_id"], first["client"], first["site"], first["status"]) == (trace, "mobile", "aws", 200)
+    # one that came without a trace begins one, and the site is told
+    assert len(second["trace_id"]) == 32
+    assert seen["traceparent"].split("-")[1] == second["trace_id"]
+
+
+def test_tls_at_the_door_and_a_certificate_renewed_under_load(standins: dict[str, StandIn], tmp_path: Path) -> None:
+    first, second = (make_certificates(tmp_path / name, "router.example.org") for name in ("first", "second"))
+    with router_for(tmp_path / "router", fleet_of(standins), TRIHULL_INGRESS_TLS=str(first.server)) as router:
+        port = int(router.url.rsplit(":", 1)[1])
+
+        def exchange(authority: Path) -> tuple[str, str | None]:
+            context = ssl.create_default_context(cafile=authority)
+            context.set_alpn_protocols(["h2", "http/1.1"])
+            with (
+                socket.create_connection(("127.0.0.1", port), 5) as plain,
+                context.wrap_socket(plain, server_hostname="router.example.org") as secure,
+            ):
+                return secure.version() or "", secure.selected_alpn_protocol()
+
+        def trusted(authority: Path) -> bool:
+            try:
+                return bool(exchange(authority))
+            except ssl.SSLError:
+                return False
+
+        assert exchange(first.ca) == ("TLSv1.3", "h2")
+        for name in ("tls.key", "tls.crt"):
+            fresh = first.server / f".{name}"
+            fresh.write_bytes((second.server / name).read_bytes())
+            fresh.rename(first.server / name)
+        eventually(lambda: trusted(second.ca), "the new certificate is shown")
+        assert not trusted(first.ca)
+        assert raw(router, b"GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n") == b""  # nothing is said without TLS
+
+
+def test_the_admin_api_is_on_loopback_and_asks_others_for_its_token(
+    standins: dict[str, StandIn], tmp_path: Path
+) -> None:
+    with router_for(tmp_path / "open", None, TRIHULL_ADMIN_HOST=EVERYWHERE) as router:
+        fleet_of(standins).write(router.fleet_path)
+        router.start(wait=False)
+        assert router.wait_end() == 64
+        assert "would take orders from anybody" in router.text()
+    secret = tmp_path / "token"
+    secret.write_text("a-token-of-some-length-0123\n")
+    environment = {"TRIHULL_ADMIN_HOST": EVERYWHERE, "TRIHULL_ADMIN_TOKEN": str(secret)}
+    with router_for(tmp_path / "guarded", fleet_of(standins), **environment) as router:
+        url = router.admin_url
+        assert ask(f"{url}/healthz")[0] == 200
+        for headers in ({}, {"authorization": "Bearer no"}, {"authorization": "a-token-of-some-length-0123x"}):
+            assert ask(f"{url}/v1/status", headers=headers)[0] == 401
+            assert ask(f"{url}/v1/sites/aws/drain", "POST", b"", headers)[0] == 401
+        assert ask(f"{url}/v1/status", headers={"authorization": "Bearer a-token-of-some-length-0123"})[0] == 200
+        assert "a-token-of-some" not in router.text()
+
+
+def test_a_page_of_another_host_cannot_reach_the_admin_api(router: Router) -> None:
+    assert ask(f"{router.admin_url}/v1/status", headers={"Host": "evil.example.org"})[0] == 421
+    assert ask(f"{router.admin_url}/v1/sites/aws/drain", "POST", b"", {"Host": "evil.example.org:8083"})[0] == 421
+    assert router.health()["aws"] == "healthy"
+
+
+def test_the_metrics_port_gives_metrics_and_nothing_else(standins: dict[str, StandIn], tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    with router_for(tmp_path / "router", fleet_of(standins), TRIHULL_PORT_METRICS=f"{port}"):
+        url = f"http://127.0.0.1:{port}"
+        status_code, headers, body = ask(f"{url}/metrics")
+        assert status_code == 200
+        assert headers["content-type"].startswith("text/plain")
+        assert b"trihull_router_envoy_up 1" in body
+        assert ask(f"{url}/healthz")[0] == 200
+        for method, path in (
+            ("GET", "/v1/status"),
+            ("POST", "/v1/sites/aws/drain"),
+            ("PUT", "/v1/fleet"),
+            ("GET", "/"),
+        ):
+            assert ask(f"{url}{path}", method, b"" if method != "GET" else None)[0] == 404
+        assert ask(f"{url}/metrics", "POST", b"")[0] == 405
