@@ -9,11 +9,11 @@ import contextlib
 import io
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from tests.benchmarks.router import proxies
 from tests.benchmarks.router.proxies import FLEET, tool
@@ -37,12 +37,12 @@ from trihull_runtime.router.state import StateFolder
 
 SITES: Final = 1000
 LEVELS: Final = 10  # priorities that the fleet spreads its sites over
-CHANGES: Final = 20
+CHANGES: Final = 20  # there and back again, so ten sites
+ORDERS: Final = 6  # drains by the admin API
 QUICK: Final = Target(at_most=0.1)
 MB: Final = 1 << 20
 ADMIN_LIMIT_S: Final = 60.0  # far above the router's own, so that a slow answer is measured and does not end the run
 SETUP_TEXT: Final = f"{SITES:,} sites"
-Returned = TypeVar("Returned")
 
 
 def rows(folder: Path) -> list[Row]:
@@ -59,7 +59,7 @@ def rows(folder: Path) -> list[Row]:
         Row(f"{SETUP_TEXT}: a site's health changed until Envoy has it, s", health.whole, QUICK, parts=health.parts),
         Row(f"{SETUP_TEXT}: drain ordered until Envoy has it, s", drain.whole, QUICK, parts=drain.parts),
         Row(f"{SETUP_TEXT}: the same by the admin API of a running router, s", live.whole, QUICK),
-        Row(f"{SETUP_TEXT}: such orders refused, of {CHANGES}", [sum(live.parts["refused"])], Target(at_most=0)),
+        Row(f"{SETUP_TEXT}: such orders refused, of {ORDERS}", [sum(live.parts["refused"])], Target(at_most=0)),
         *(Row(f"{SETUP_TEXT}: resident memory of {name}, MiB", [each]) for name, each in memory.items()),
     ]
 
@@ -75,6 +75,11 @@ class Seen:
 def address_of(index: int) -> str:
     """Return the loopback address of a site; on Linux all of 127.0.0.0/8 is there."""
     return f"127.{1 + index // 250}.0.{1 + index % 250}"
+
+
+def site_name(index: int, count: int) -> str:
+    """Return the site that is changed in a round of so many: spread over the fleet, and over its priorities."""
+    return f"site-{index * (SITES // count) + index % LEVELS}"
 
 
 def fleet_of(port: int) -> Fleet:
@@ -98,12 +103,17 @@ def listeners(folder: Path) -> Iterator[int]:
 
 
 async def changes(folder: Path, fleet: Fleet) -> tuple[Seen, Seen]:
-    """Change one site's health, then its state, many times over; what is undone in between is not counted."""
+    """Change one site's health and back, then its state and back, many times over."""
     folder.mkdir()
     fleet.write(folder / "fleet.json")
     ingress, admin = free_ports(2)
     settings = Settings(
-        folder / "fleet.json", folder / "state", policy=Policy.PRIORITY, host="127.0.0.1", port=ingress, admin_port=admin
+        folder / "fleet.json",
+        folder / "state",
+        policy=Policy.PRIORITY,
+        host="127.0.0.1",
+        port=ingress,
+        admin_port=admin,
     )
     state = StateFolder(settings.state)
     process = EnvoyProcess(find_envoy(), layout_of(settings), own_group=False)
@@ -115,13 +125,13 @@ async def changes(folder: Path, fleet: Fleet) -> tuple[Seen, Seen]:
         process.wait_ready()
         await control.confirm()
         health, drain = Seen(), Seen()
-        for index in range(CHANGES):
-            name = f"site-{index * (SITES // CHANGES)}"
+        for index in range(CHANGES // 2):
+            name = site_name(index, CHANGES // 2)
             down = {name: SiteHealth(up=False, reason="it fails its health check")}
-            await _timed(health, control, lambda down=down: control.replan(down, Load()))
-            await control.replan({}, Load())
-            await _timed(drain, control, lambda name=name: control.override(name, SiteState.DRAINING))
-            await control.override(name, None)
+            await _timed(health, control, control.replan(down, Load()))
+            await _timed(health, control, control.replan({}, Load()))
+            await _timed(drain, control, control.override(name, SiteState.DRAINING))
+            await _timed(drain, control, control.override(name, None))
         return health, drain
     finally:
         if process.alive():
@@ -129,7 +139,7 @@ async def changes(folder: Path, fleet: Fleet) -> tuple[Seen, Seen]:
         state.close()
 
 
-async def _timed(seen: Seen, control: Control, change: Callable[[], Awaitable[None]]) -> None:
+async def _timed(seen: Seen, control: Control, change: Coroutine[Any, Any, None]) -> None:
     """Time a change and its parts: what plans, renders, has Envoy validate, writes, and waits for Envoy."""
     parts: dict[str, float] = {}
     before = control.memory.config_version
@@ -141,7 +151,7 @@ async def _timed(seen: Seen, control: Control, change: Callable[[], Awaitable[No
         _measured_async(parts, "wait for Envoy", control, "_wait_applied"),
     ):
         begin = time.perf_counter()
-        await change()
+        await change
         seen.whole.append(time.perf_counter() - begin)
     assert control.memory.config_version > before, "the change is one that Envoy is told"
     parts["rest"] = seen.whole[-1] - sum(parts.values())
@@ -201,8 +211,8 @@ def live_router(folder: Path, fleet: Fleet) -> tuple[Seen, dict[str, float]]:
         router.start()
         assert router.process is not None, "it was started"
         eventually(lambda: set(router.health().values()) == {"healthy"}, "all sites are healthy", 60)
-        for index in range(CHANGES):
-            name = f"site-{index * (SITES // CHANGES)}"
+        for index in range(ORDERS):
+            name = site_name(index, ORDERS)
             begin = time.perf_counter()
             status, answer = router.admin("POST", f"/v1/sites/{name}/drain")
             seen.whole.append(time.perf_counter() - begin)

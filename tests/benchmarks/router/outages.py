@@ -1,7 +1,7 @@
 """Outages: a site fails under steady load; our router beside nginx, HAProxy and Caddy, each set up for failover."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -59,7 +59,7 @@ def rows(folder: Path, faults: Sequence[str] = tuple(sites.FAULTS)) -> list[Row]
             found += _rows(folder, fault, arrangement)
     hedged = Routing(hedge_after_s=HEDGE_S)
     for fault in [fault for fault in faults if fault in ("frozen", "blackholed")]:
-        name, seen = measured(folder, fault, partial(proxies.ours, routing=hedged))
+        _, seen = measured(folder, fault, partial(proxies.ours, routing=hedged))
         what = f"site {fault}, first choice, hedged after {HEDGE_S} s"
         found += _pair(what, seen, HEDGED_WORST_S, {})
     return found
@@ -72,14 +72,17 @@ def _rows(folder: Path, fault: str, arrangement: Arrangement) -> list[Row]:
     return _pair(f"site {fault}, {arrangement.words}", seen, limit_s, peers)
 
 
-def _pair(what: str, seen: Outage, limit_s: float, peers: dict[str, Outage]) -> list[Row]:
+def _pair(what: str, seen: Outage, limit_s: float, peers: Mapping[str, Outage]) -> list[Row]:
+    setup = SETUP if peers else ""
+    lost = {name: [each.lost] for name, each in peers.items()}
+    worst = {name: [each.worst_s] for name, each in peers.items()}
+    everybody = {"ours": seen, **peers}
+    sent = {f"sent, {name}": [each.sent] for name, each in everybody.items()}
+    calm = {f"calm p99, {name}: s": [each.calm_p99_s] for name, each in everybody.items()}
     return [
-        Row(f"{what}: requests lost", [seen.lost], Target(at_most=0), {name: [each.lost] for name, each in peers.items()},
-            SETUP if peers else "", {"sent": [seen.sent], **{f"sent, {name}": [each.sent] for name, each in peers.items()}}),
-        Row(f"{what}: longest answer, s", [seen.worst_s], Target(at_most=limit_s),
-            {name: [each.worst_s] for name, each in peers.items()}, SETUP if peers else "",
-            {"calm p99": [seen.calm_p99_s], **{f"calm p99, {name}": [each.calm_p99_s] for name, each in peers.items()}}),
-    ]  # fmt: skip
+        Row(f"{what}: requests lost", [seen.lost], Target(at_most=0), lost, setup, sent),
+        Row(f"{what}: longest answer, s", [seen.worst_s], Target(at_most=limit_s), worst, setup, calm),
+    ]
 
 
 def measured(folder: Path, fault: str, start: Start) -> tuple[str, Outage]:

@@ -1,6 +1,7 @@
 """What stands between clients and sites: our router, and its peers by the configurations beside this file."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -16,15 +17,18 @@ from tests.failover.load import eventually
 from tests.failover.rig import Router, ask, site
 from tests.failover.standin import ACCEPTED
 from tests.servers import free_ports
-from trihull_runtime.contract import Fleet, Routing
+from trihull_runtime.contract import Fleet, Policy, Routing
 from trihull_runtime.router.binary import find_envoy
-from trihull_runtime.router.timings import Timings
+from trihull_runtime.router.envoy import Ingress, Layout, render
+from trihull_runtime.router.planning import make_plan
+from trihull_runtime.router.timings import WAN, Timings
 
 CONFIGURATIONS: Final = Path(__file__).parent / "configurations"
 INFER: Final = "/v2/models/digits/infer"
 NAMES: Final = ("aws", "gcp", "azure")
 FLEET: Final = Fleet(1, "local", {"digits": (ACCEPTED,)}, ())
 OURS: Final = "trihull route"
+GENERATED: Final = "our configuration without the control process"
 
 
 @dataclass(frozen=True)
@@ -90,19 +94,38 @@ def ours(
     folder: Path, ports: Sequence[int], routing: Routing | None = None, model: str = "digits", **environment: str
 ) -> Iterator[Proxy]:
     """Run our router over sites on these ports, first choice first, until the block ends."""
-    sites = [
-        site(name, index, f"http://127.0.0.1:{port}")
-        for index, (name, port) in enumerate(zip(NAMES, ports, strict=True))
-    ]
     router = Router(folder, **{"TRIHULL_ACCESS_LOG": "trouble", **environment})
     try:
-        replace(FLEET, sites=tuple(sites), routing=routing or Routing()).write(router.fleet_path)
+        fleet(ports, routing).write(router.fleet_path)
         router.start()
         assert router.process is not None, "it was started"
         eventually(lambda: router.health(model) == dict.fromkeys(NAMES, "healthy"), "all sites are healthy")
         yield Proxy(OURS, router.url, router.process.pid)
     finally:
         router.close()
+
+
+@contextlib.contextmanager
+def generated(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
+    """Run the same Envoy with our generated configuration, as static one and without the control process."""
+    (port,) = free_ports(1)
+    plan = make_plan(fleet(ports), Policy.PRIORITY, {"127.0.0.1": ("127.0.0.1",)})
+    layout = Layout(folder / "envoy", folder / "logs", folder / "envoy.sock", None)
+    layout.logs.mkdir()
+    path = folder / "static.json"
+    path.write_text(json.dumps(render(plan, layout, Ingress("127.0.0.1", port), WAN).static))
+    command = [str(find_envoy()), "-c", str(path), "-l", "error", "--disable-hot-restart", "--cpuset-threads"]
+    with running(GENERATED, command, folder, port) as proxy:
+        yield proxy
+
+
+def fleet(ports: Sequence[int], routing: Routing | None = None) -> Fleet:
+    """Return a fleet of sites on these ports, first choice first."""
+    sites = (
+        site(name, index, f"http://127.0.0.1:{port}")
+        for index, (name, port) in enumerate(zip(NAMES, ports, strict=True))
+    )
+    return replace(FLEET, sites=tuple(sites), routing=routing or Routing())
 
 
 @contextlib.contextmanager

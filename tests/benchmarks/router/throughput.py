@@ -10,14 +10,15 @@ import os
 import re
 import statistics
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.router import proxies
 from tests.benchmarks.router.proxies import CONFIGURATIONS, INFER, Proxy, tool
-from tests.benchmarks.table import MissingError, Row, Target
+from tests.benchmarks.table import STATED, MissingError, Row, Target
 from tests.failover.load import eventually
 from tests.failover.rig import ask
 from tests.failover.standin import ACCEPTED
@@ -26,15 +27,15 @@ from trihull_runtime.contract import Client, Clients, Routing
 from trihull_runtime.contract.routing import ResidencyClass
 from trihull_runtime.router.timings import WAN
 
-PAIRS: Final = 12
+PAIRS: Final = 10
 CONNECTIONS: Final = 32
-RUN_S: Final = 3
+RUN_S: Final = 2
 WARM_S: Final = 1
 KEY: Final = "bench-key-0123456789abcdef"
 AS_FAST: Final = Target(times=0.95)
 SETUP: Final = (
-    f"wrk, one thread, {CONNECTIONS} connections, {RUN_S} s after {WARM_S} s that do not count; POST of one image, a fixed "
-    "answer of three nginx sites; the proxy on one core, wrk and sites on the others; plain HTTP on both sides; "
+    f"wrk, one thread, {CONNECTIONS} connections, {RUN_S} s after {WARM_S} s that do not count; POST of one image, a "
+    "fixed answer of three nginx sites; the proxy on one core, wrk and sites on the others; plain HTTP on both sides; "
     "tests/benchmarks/router/configurations"
 )
 EVERYTHING: Final = "trihull route, everything on"
@@ -44,52 +45,73 @@ def rows(folder: Path) -> list[Row]:
     """Measure everybody in turn, round by round."""
     print(f"throughput: {PAIRS} rounds", flush=True)
     cores = sorted(os.sched_getaffinity(0))
-    seen: dict[str, list[float]] = {}
+    seen: dict[str, list[Run]] = {}
     with contextlib.ExitStack() as stack:
         with on_cores(cores[:-1] or cores):
             ports = stack.enter_context(fixed_sites(folder / "sites"))
         with on_cores(cores[-1:]):
             running = [stack.enter_context(each) for each in everybody(folder, ports)]
-        stack.callback(lambda: [each.resume() for each in running])
         for each in running:
+            stack.callback(each.resume)  # one that is stopped cannot end
             each.pause()
         for number in range(PAIRS + 1):  # the first round fills caches and is not counted
             # Every other round goes backwards, so that nobody is always the one after the same neighbour.
             for each in running if number % 2 else reversed(running):
                 each.resume()
-                rate = per_s(each.url, cores[:-1] or cores)
+                run = measured(each, cores[:-1] or cores)
                 each.pause()
                 if number:
-                    seen.setdefault(each.name, []).append(rate)
+                    seen.setdefault(each.name, []).append(run)
         direct = [per_s(f"http://127.0.0.1:{ports[0]}", cores[:-1] or cores) for _ in range(3)]
-    for name, rates in {**seen, "the sites alone": direct}.items():
-        print(
-            f"  {name}: {statistics.median(rates):,.0f} requests/s ({min(rates):,.0f} to {max(rates):,.0f})", flush=True
-        )
+    for name, runs in seen.items():
+        rate, cpu_us = statistics.median(run.per_s for run in runs), statistics.median(run.cpu_us for run in runs)
+        print(f"  {name}: {rate:,.0f} requests/s, {cpu_us:.1f} us of processor time each", flush=True)
     return compared(seen, direct)
 
 
-def compared(seen: dict[str, list[float]], direct: Sequence[float]) -> list[Row]:
-    """Make rows of requests per second: what a request costs in microseconds, since less is better in every table."""
-    costs = {name: [1e6 / rate for rate in rates] for name, rates in seen.items()}
-    ours, everything = costs.pop(proxies.OURS), costs.pop(EVERYTHING)
-    raw = {name: costs.pop(name) for name in list(costs) if name.startswith("Envoy")}
-    rates = {f"requests/s, {name}": found for name, found in seen.items()}
+@dataclass(frozen=True)
+class Run:
+    """Requests per second, and the microseconds of processor time that the proxy's processes spent on each."""
+
+    per_s: float
+    cpu_us: float
+
+
+def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list[Row]:
+    """Make rows of what a request costs, in microseconds, since less is better in every table.
+
+    The time that passes is what a client's throughput comes from, the processor's time what other work on the machine
+    changes little. Our own configuration without the control process tells what that process costs.
+    """
+    passed = {name: [1e6 / run.per_s for run in runs] for name, runs in seen.items()}
+    spent = {name: [run.cpu_us for run in runs] for name, runs in seen.items()}
+    by_hand = [name for name in seen if name.startswith("Envoy")]
+    balancers = [name for name in seen if name not in (*by_hand, proxies.OURS, EVERYTHING, proxies.GENERATED)]
+    rates = {f"requests/s, {name}": [run.per_s for run in runs] for name, runs in seen.items()}
+
+    def row(
+        what: str, costs: Mapping[str, list[float]], ours: str, peers: Sequence[str], target: Target = STATED
+    ) -> Row:
+        parts = {name: found for name, found in rates.items() if name.partition(", ")[2] in (ours, *peers)}
+        return Row(what, costs[ours], target, {name: costs[name] for name in peers}, SETUP, parts, paired=True)
+
     return [
-        Row("a request at full load, us", ours, AS_FAST, raw, SETUP,
-            {name: found for name, found in rates.items() if "everything" not in name}, paired=True),
-        Row("the same, keys, limit, classes, all logged, us", everything, peers=costs, setup=SETUP, parts=rates, paired=True),
-        Row("a request at full load, the sites without a proxy, us", [1e6 / rate for rate in direct]),
-    ]  # fmt: skip
+        row("a request at full load, us", passed, proxies.OURS, by_hand, AS_FAST),
+        row("its processor time, us", spent, proxies.OURS, by_hand),
+        row("its processor time beside our configuration alone, us", spent, proxies.OURS, [proxies.GENERATED]),
+        row("with keys, limit, classes, all logged, us", passed, EVERYTHING, balancers),
+        row("its processor time, us", spent, EVERYTHING, balancers),
+        Row("the sites without a proxy, us", [1e6 / rate for rate in direct]),
+    ]
 
 
 def everybody(folder: Path, ports: Sequence[int]) -> Iterator[contextlib.AbstractContextManager[Proxy]]:
     """All proxies, ours first; each is started when it is asked for."""
     yield proxies.ours(folder / "ours", ports, TRIHULL_TIMINGS="wan")
     yield with_everything(folder / "everything", ports)
-    for name, start in (("envoy", proxies.envoy),):
-        (folder / name).mkdir()
-        yield start(folder / name, ports)
+    for start in (proxies.envoy, proxies.generated):
+        (folder / start.__name__).mkdir()
+        yield start(folder / start.__name__, ports)
     for peer in (proxies.nginx, proxies.haproxy):
         (folder / peer.__name__).mkdir()
         yield peer(folder / peer.__name__, ports, WAN, ordered=True)
@@ -128,19 +150,43 @@ def on_cores(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def measured(proxy: Proxy, cores: Sequence[int]) -> Run:
+    """Load one proxy at full speed."""
+    answering(proxy.url)
+    wrk(proxy.url, cores, WARM_S)
+    before = cpu_s(proxy)
+    rate = rate_of(wrk(proxy.url, cores, RUN_S))
+    return Run(rate, 1e6 * (cpu_s(proxy) - before) / (rate * RUN_S))
+
+
+def cpu_s(proxy: Proxy) -> float:
+    """Return the seconds of processor time of all its processes (proc(5), stat: utime and stime)."""
+    ticks = 0
+    for pid in proxies.tree(proxy.pid):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def answering(url: str) -> None:
+    """Wait until it answers."""
+    eventually(lambda: ask(f"{url}{INFER}", "POST", b"{}", {"x-api-key": KEY})[0] == HTTPStatus.OK, f"{url} answers")
+
+
 def per_s(url: str, cores: Sequence[int]) -> float:
     """Return the requests per second that wrk gets through."""
-    eventually(lambda: ask(f"{url}{INFER}", "POST", b"{}", {"x-api-key": KEY})[0] == 200, f"{url} answers")
+    answering(url)
+    return rate_of(wrk(url, cores, RUN_S))
+
+
+def wrk(url: str, cores: Sequence[int], seconds: int) -> str:
+    """Run wrk; returns what it prints."""
     command = [
-        tool("wrk"), "--threads", "1", "--connections", f"{CONNECTIONS}", "--script", str(CONFIGURATIONS / "post.lua"),
-        "--header", f"x-api-key: {KEY}", f"{url}{INFER}",
+        tool("wrk"), "--threads", "1", "--connections", f"{CONNECTIONS}", "--duration", f"{seconds}s",
+        "--script", str(CONFIGURATIONS / "post.lua"), "--header", f"x-api-key: {KEY}", f"{url}{INFER}",
     ]  # fmt: skip
     with on_cores(cores):
-        subprocess.run([*command, "--duration", f"{WARM_S}s"], capture_output=True, check=True, timeout=60)
-        done = subprocess.run(
-            [*command, "--duration", f"{RUN_S}s"], capture_output=True, text=True, check=True, timeout=60
-        )
-    return rate_of(done.stdout)
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def rate_of(output: str) -> float:

@@ -1,8 +1,8 @@
-"""One site as a process of its own: answers Open Inference Protocol requests, and fails as a line on standard input says.
+"""One site as a process of its own: answers requests of the Open Inference Protocol, and fails as it is told.
 
-`python -m tests.benchmarks.router.upstream PORT RELEASE` prints `up`; then it takes `503` (failed answers behind a good
-health check), `reset` (connections cut in place of answers), `refused` (nobody listens any more), and the end of its
-input as its own. It imports little and parses little: it stands beside what is measured, on the same machine.
+`python -m tests.benchmarks.router.upstream PORT RELEASE` prints `up`; then it takes from its standard input `503`
+(failed answers behind a good health check), `reset` (connections cut in place of answers), `refused` (nobody listens
+any more), and the end of its input as its own. It imports little and parses little: it stands beside what is measured.
 """
 
 import asyncio
