@@ -97,11 +97,13 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
 
     return [
         row("a request at full load, us", passed, proxies.OURS, by_hand, AS_FAST),
-        row("its processor time, us", spent, proxies.OURS, by_hand),
-        row("its processor time beside our configuration alone, us", spent, proxies.OURS, [proxies.GENERATED]),
-        row("with keys, limit, classes, all logged, us", passed, EVERYTHING, balancers),
-        row("its processor time, us", spent, EVERYTHING, balancers),
-        Row("the sites without a proxy, us", [1e6 / rate for rate in direct]),
+        row("processor time of a request, us", spent, proxies.OURS, by_hand),
+        row(
+            "processor time of a request, beside our configuration alone, us", spent, proxies.OURS, [proxies.GENERATED]
+        ),
+        row("a request at full load, everything on, us", passed, EVERYTHING, balancers),
+        row("processor time of a request, everything on, us", spent, EVERYTHING, balancers),
+        Row("a request at full load, no proxy between, us", [1e6 / rate for rate in direct]),
     ]
 
 
