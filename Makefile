@@ -43,11 +43,16 @@ test-page: $(READY) ## The router's page in headless Chromium, its alert rules i
 	@sh .ci/browser-tools
 	@$(RUN)/pytest tests/page
 
-bench: bench-packaging ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
+bench: ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
+	@$(MAKE) --no-print-directory --keep-going bench-packaging bench-router
 
 bench-packaging: $(READY) ## Packaging beside Docker, buildah, oras and BentoML (needs root; 5 minutes)
 	@sh .ci/container-tools
 	@sh .ci/contained $(PYTHON) -m tests.benchmarks.packaging
+
+bench-router: $(READY) ## The router beside Envoy, nginx, HAProxy and Caddy (root installs them; 15 minutes)
+	@sh .ci/router-tools
+	@$(PYTHON) -m tests.benchmarks.router
 
 check: $(READY) ## Lint, format, types and import contracts
 	@$(RUN)/ruff check .
@@ -62,4 +67,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-container test-page bench bench-packaging engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-container test-page bench bench-packaging bench-router engine check lock clean $(addprefix test-,$(FOLDERS))

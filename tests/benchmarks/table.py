@@ -62,6 +62,7 @@ class Row:
         peers: name with version -> its samples, taken in the same run; the smallest median is the peer to beat.
         setup: how the peers are set up.
         parts: name -> samples of a part of ours, or of the same under other conditions: stated, not compared.
+        paired: samples of one index were taken side by side; the ratio is the median of theirs.
     """
 
     what: str
@@ -70,6 +71,7 @@ class Row:
     peers: Mapping[str, Sequence[float]] = field(default_factory=dict)
     setup: str = ""
     parts: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    paired: bool = False
 
     @property
     def ours(self) -> float:
@@ -89,12 +91,16 @@ class Row:
     @property
     def ratio(self) -> float | None:
         """The peer's figure through ours: how many times less ours is."""
+        if self.paired and self.peers:
+            pairs = zip(self.samples, self.peers[self.peer_name], strict=True)
+            return statistics.median(peer / ours for ours, peer in pairs)
         return self.peer / self.ours if self.peer is not None and self.ours else None
 
     @property
     def holds(self) -> bool:
         """Whether the target is reached."""
-        return self.target.holds(self.ours, self.peer)
+        peer = self.ratio * self.ours if self.paired and self.ratio is not None else self.peer
+        return self.target.holds(self.ours, peer)
 
     def to_value(self) -> dict[str, object]:
         """Return it as plain values, for JSON."""

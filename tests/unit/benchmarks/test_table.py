@@ -66,3 +66,11 @@ def test_a_busy_machine_is_said_beside_the_figures() -> None:
     busy = Machine(2, "Linux", "3.11.7", (9.0, 1.0, 1.0), (1.0, 1.0, 1.0))
     assert "other work was running" in busy.noise()
     assert "other work" not in QUIET.noise()
+
+
+def test_what_was_taken_side_by_side_is_compared_side_by_side() -> None:
+    calm_and_busy = {"peer": [0.9, 4.0, 0.95]}
+    row = Row("us", [1.0, 4.0, 1.0], Target(times=0.95), calm_and_busy, paired=True)
+    assert row.ratio == pytest.approx(0.95)
+    assert row.holds
+    assert not Row("us", [1.0, 5.0, 1.0], Target(times=0.95), calm_and_busy, paired=True).holds

@@ -1,0 +1,110 @@
+"""What the router's benchmark makes of its samples: lost requests, worst times, pairs, and what holds."""
+
+import pytest
+
+from tests.benchmarks.router import proxies
+from tests.benchmarks.router.endpoints import LEVELS, SITES, address_of, site_name
+from tests.benchmarks.router.measuring import Answered, longest_s, outage, percentile
+from tests.benchmarks.router.throughput import EVERYTHING, Run, compared, rate_of
+from tests.benchmarks.router.upstream import answer, length_of
+from tests.benchmarks.table import MissingError
+from trihull_runtime.router.timings import LAB
+
+WRK = "Running 2s test\n  20864 requests in 2.00s\n{wrong}Requests/sec:  10432.25\nTransfer/sec:      4.63MB\n"
+
+
+def calm(count: int, took_s: float = 0.01) -> list[Answered]:
+    return [Answered(index / 100, index / 100 + took_s, lost=False) for index in range(count)]
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.0, 1.0), (0.5, 50.0), (0.99, 99.0), (0.991, 100.0), (1.0, 100.0)])
+def test_a_percentile_is_a_value_that_was_measured(part: float, expected: float) -> None:
+    assert percentile([float(value) for value in range(100, 0, -1)], part) == expected
+
+
+def test_a_request_in_flight_at_the_fault_was_met_by_it() -> None:
+    seen = outage([*calm(200), Answered(1.9, 2.5, lost=False), Answered(2.1, 2.2, lost=True)], fault_at=2.0)
+    assert (seen.sent, seen.lost) == (2, 1)
+    assert seen.worst_s == pytest.approx(0.6)
+    assert seen.calm_p99_s == pytest.approx(0.01)
+
+
+def test_the_calm_is_judged_without_its_first_half_second() -> None:
+    slow_at_first = [Answered(0.0, 0.4, lost=False), *calm(200), Answered(2.1, 2.2, lost=False)]
+    assert outage(slow_at_first, fault_at=2.05).calm_p99_s == pytest.approx(0.01)
+
+
+def test_an_answer_is_late_from_when_its_request_was_due() -> None:
+    assert Answered(due=1.0, end=1.75, lost=False).took_s == 0.75
+
+
+def test_requests_lost_in_the_calm_end_the_run() -> None:
+    with pytest.raises(AssertionError, match="1 requests were lost before"):
+        outage([*calm(100), Answered(0.1, 0.2, lost=True), Answered(2.0, 2.1, lost=False)], fault_at=1.5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit_s"),
+    [("killed", 0.28), ("5xx", 0.28), ("reset", 0.28), ("refused", 0.28), ("frozen", 1.26), ("blackholed", 1.26)],
+)
+def test_a_silent_site_may_cost_a_try_and_any_other_a_connection(fault: str, limit_s: float) -> None:
+    assert longest_s(fault, 0.01, connect_s=0.25, per_try_s=1.0) == pytest.approx(limit_s)
+
+
+def test_throughput_is_compared_pair_by_pair() -> None:
+    runs = {
+        proxies.OURS: [Run(9_500, 100), Run(5_000, 100), Run(9_600, 100)],
+        EVERYTHING: [Run(8_000, 120)] * 3,
+        "Envoy 1.40.0": [Run(10_000, 90), Run(5_100, 90), Run(10_000, 90)],
+        proxies.GENERATED: [Run(9_800, 99)] * 3,
+        "nginx 1.22.1": [Run(40_000, 20)] * 3,
+        "HAProxy 2.6.12": [Run(50_000, 25)] * 3,
+    }
+    by_hand, spent, alone, everything, all_spent, sites = compared(runs, [60_000])
+    assert by_hand.ratio == pytest.approx(0.96)
+    assert by_hand.holds
+    assert by_hand.parts["requests/s, Envoy 1.40.0"] == [10_000, 5_100, 10_000]
+    assert [spent.ratio, alone.ratio] == pytest.approx([0.9, 0.99])
+    assert everything.peer_name == "HAProxy 2.6.12"
+    assert everything.ratio == pytest.approx(0.16)
+    assert (all_spent.peer_name, all_spent.peer) == ("nginx 1.22.1", 20)
+    assert sites.peer is None
+
+
+def test_throughput_below_the_target_is_missed() -> None:
+    runs = {name: [Run(9_400, 1)] for name in (proxies.OURS, EVERYTHING, proxies.GENERATED)}
+    runs |= {"Envoy 1.40.0": [Run(10_000, 1)], "nginx 1.22.1": [Run(1, 1)]}
+    assert not compared(runs, [1])[0].holds
+
+
+def test_a_run_of_wrk_with_errors_counts_for_nothing() -> None:
+    assert rate_of(WRK.format(wrong="")) == 10432.25
+    for wrong in ("  Non-2xx or 3xx responses: 12\n", "  Socket errors: connect 0, read 1, write 0, timeout 0\n"):
+        with pytest.raises(MissingError, match=wrong.strip()):
+            rate_of(WRK.format(wrong=wrong))
+
+
+def test_every_site_of_the_large_fleet_has_an_address_of_its_own() -> None:
+    addresses = {address_of(index) for index in range(SITES)}
+    assert len(addresses) == SITES
+    assert all(address.startswith("127.") and not address.endswith((".0", ".255")) for address in addresses)
+
+
+def test_the_changed_sites_are_of_every_priority() -> None:
+    changed = [int(site_name(index, 10).removeprefix("site-")) for index in range(10)]
+    assert sorted(number % LEVELS for number in changed) == list(range(LEVELS))
+    assert max(changed) < SITES
+
+
+def test_every_peer_is_given_the_timings_of_our_router() -> None:
+    given = {"connect_ms": 250, "try_ms": 1000, "check_ms": 400, "every_ms": 500, "edge_ms": 250}
+    assert proxies.in_milliseconds(LAB) == given
+
+
+def test_the_site_understands_what_proxies_send() -> None:
+    assert length_of(b"POST / HTTP/1.1\r\nHost: a\r\ncontent-LENGTH: 12") == 12
+    assert length_of(b"GET / HTTP/1.1\r\nHost: a") == 0
+    head, _, body = answer(503, "sha256:1", b'{"id": "7"}').partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b'"id": "7"' in body
+    assert f"content-length: {len(body)}".encode() in head
