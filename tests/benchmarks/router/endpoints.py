@@ -1,4 +1,6 @@
-"""A fleet of a thousand sites: how long a change needs until Envoy has it, what that time is made of, and memory.
+"""A thousand endpoints: how long a change needs until Envoy has it, what that time is made of, and memory.
+
+Four sites of 250 addresses each are what the target is for; a thousand sites of one are stated beside it.
 
 The changes are measured on the control loop alone, in this process, beside a real Envoy that checks a thousand real
 listeners; once more, with everything that a router does meanwhile, by orders to a real one.
@@ -9,7 +11,7 @@ import contextlib
 import io
 import statistics
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +25,7 @@ from tests.failover.rig import Router, site
 from tests.failover.standin import ACCEPTED
 from tests.servers import free_ports
 from trihull_runtime.contract import Fleet, Policy, SiteState
+from trihull_runtime.router import addresses
 from trihull_runtime.router import control as control_module
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.control import Control
@@ -42,23 +45,37 @@ ORDERS: Final = 6  # drains by the admin API
 QUICK: Final = Target(at_most=0.1)
 MB: Final = 1 << 20
 ADMIN_LIMIT_S: Final = 60.0  # far above the router's own, so that a slow answer is measured and does not end the run
+LARGE_SITES: Final = 4  # of which each has a part of the thousand addresses
+ENDPOINTS_TEXT: Final = f"{SITES:,} endpoints of {LARGE_SITES} sites"
 SETUP_TEXT: Final = f"{SITES:,} sites"
 
 
 def rows(folder: Path) -> list[Row]:
     """Measure the control loop, then a whole router."""
-    print(f"endpoints: {SITES:,} sites, {CHANGES} changes each", flush=True)
+    print(f"endpoints: {SITES:,}, {CHANGES} changes each", flush=True)
     with listeners(folder / "sites") as port:
+        with large_sites():
+            few, large_memory = asyncio.run(changes(folder / "few", large_fleet(port), LARGE_SITES))
         fleet = fleet_of(port)
-        health, drain = asyncio.run(changes(folder / "control", fleet))
+        (health, drain), _ = asyncio.run(changes(folder / "control", fleet, SITES))
         live, memory = live_router(folder / "router", fleet)
-    for name, seen in {"health": health, "drain": drain, "drain, live": live}.items():
+    all_seen = {
+        f"health, {LARGE_SITES} sites": few[0],
+        f"drain, {LARGE_SITES} sites": few[1],
+        "health": health,
+        "drain": drain,
+        "drain, live": live,
+    }
+    for name, seen in all_seen.items():
         parts = {part: f"{statistics.median(found):.4f}" for part, found in seen.parts.items()}
         print(f"  {name}: {statistics.median(seen.whole):.3f} s, worst {max(seen.whole):.3f} s {parts}", flush=True)
     return [
-        Row(f"{SETUP_TEXT}: a site's health changed until Envoy has it, s", health.whole, QUICK, parts=health.parts),
-        Row(f"{SETUP_TEXT}: drain ordered until Envoy has it, s", drain.whole, QUICK, parts=drain.parts),
-        Row(f"{SETUP_TEXT}: the same by the admin API of a running router, s", live.whole, QUICK),
+        Row(f"{ENDPOINTS_TEXT}: health changed until Envoy has it, s", few[0].whole, QUICK, parts=few[0].parts),
+        Row(f"{ENDPOINTS_TEXT}: drain ordered until Envoy has it, s", few[1].whole, QUICK, parts=few[1].parts),
+        Row(f"{ENDPOINTS_TEXT}: resident memory of Envoy, MiB", [large_memory]),
+        Row(f"{SETUP_TEXT}: a site's health changed until Envoy has it, s", health.whole, parts=health.parts),
+        Row(f"{SETUP_TEXT}: drain ordered until Envoy has it, s", drain.whole, parts=drain.parts),
+        Row(f"{SETUP_TEXT}: the same by the admin API of a running router, s", live.whole),
         Row(f"{SETUP_TEXT}: such orders refused, of {ORDERS}", [sum(live.parts["refused"])], Target(at_most=0)),
         *(Row(f"{SETUP_TEXT}: resident memory of {name}, MiB", [each]) for name, each in memory.items()),
     ]
@@ -77,9 +94,39 @@ def address_of(index: int) -> str:
     return f"127.{1 + index // 250}.0.{1 + index % 250}"
 
 
-def site_name(index: int, count: int) -> str:
+def site_name(index: int, count: int, sites: int = SITES) -> str:
     """Return the site that is changed in a round of so many: spread over the fleet, and over its priorities."""
-    return f"site-{index * (SITES // count) + index % LEVELS}"
+    if sites == LARGE_SITES:
+        return f"site-{index % (sites - 1)}"  # the last one stands at the end already
+    return f"site-{index * (sites // count) + index % LEVELS}"
+
+
+def large_fleet(port: int) -> Fleet:
+    """Return the fleet of few sites, each with many addresses (`large_sites` resolves their names)."""
+    sites = (
+        site(f"site-{index}", index, f"http://site-{index}.internal:{port}", f"site-{index}.internal")
+        for index in range(LARGE_SITES)
+    )
+    return replace(FLEET, sites=tuple(sites))
+
+
+@contextlib.contextmanager
+def large_sites() -> Iterator[None]:
+    """Let each large site's name resolve to its part of the addresses while the block runs."""
+    each = SITES // LARGE_SITES
+    large = {
+        f"site-{index}.internal": tuple(address_of(number) for number in range(index * each, (index + 1) * each))
+        for index in range(LARGE_SITES)
+    }
+
+    async def resolve(names: Iterable[str], known: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {name: large[name] for name in names}
+
+    real, addresses.resolve = addresses.resolve, resolve
+    try:
+        yield
+    finally:
+        addresses.resolve = real
 
 
 def fleet_of(port: int) -> Fleet:
@@ -102,8 +149,8 @@ def listeners(folder: Path) -> Iterator[int]:
         yield port
 
 
-async def changes(folder: Path, fleet: Fleet) -> tuple[Seen, Seen]:
-    """Change one site's health and back, then its state and back, many times over."""
+async def changes(folder: Path, fleet: Fleet, sites: int) -> tuple[tuple[Seen, Seen], float]:
+    """Change one site's health and back, its state and back, many times over; returns Envoy's memory in MiB too."""
     folder.mkdir()
     fleet.write(folder / "fleet.json")
     ingress, admin = free_ports(2)
@@ -126,13 +173,15 @@ async def changes(folder: Path, fleet: Fleet) -> tuple[Seen, Seen]:
         await control.confirm()
         health, drain = Seen(), Seen()
         for index in range(CHANGES // 2):
-            name = site_name(index, CHANGES // 2)
+            name = site_name(index, CHANGES // 2, sites)
             down = {name: SiteHealth(up=False, reason="it fails its health check")}
             await _timed(health, control, control.replan(down, Load()))
             await _timed(health, control, control.replan({}, Load()))
             await _timed(drain, control, control.override(name, SiteState.DRAINING))
             await _timed(drain, control, control.override(name, None))
-        return health, drain
+        pid = process.pid()
+        assert pid is not None, "Envoy runs"
+        return (health, drain), resident_mib(pid)
     finally:
         if process.alive():
             process.quit()
@@ -148,7 +197,7 @@ async def _timed(seen: Seen, control: Control, change: Coroutine[Any, Any, None]
         _measured(parts, "render", control_module, "render"),
         _measured(parts, "validate", EnvoyProcess, "validate"),
         _measured(parts, "write and fsync", Files, "write"),
-        _measured_async(parts, "wait for Envoy", control, "_wait_applied"),
+        _measured_async(parts, "wait for Envoy", control._applying, "_wait"),
     ):
         begin = time.perf_counter()
         await change

@@ -11,6 +11,7 @@ from trihull_runtime.router.errors import EnvoyError
 from trihull_runtime.router.files import Files
 from trihull_runtime.router.process import EnvoyProcess
 
+PAUSE_S = 0.005
 LIMIT_S = 20.0  # Envoy takes a file within some 30 ms; a new cluster also waits for its first health checks
 
 
@@ -71,4 +72,4 @@ class Applying:
                 words = await asyncio.to_thread(self._process.last_words)
                 late = ", ".join(sorted(stat.removesuffix(".version_text") for stat in waiting))
                 raise EnvoyError(f"Envoy did not take {late} within {LIMIT_S:.0f} s: {words}")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(PAUSE_S)

@@ -42,7 +42,7 @@ class Files:
         for path in changed:
             content = configuration.files[path]["resources"]
             whole = {"version_info": f"{version}", "resources": content}
-            write_file(path, json.dumps(whole).encode(), mode=0o600)
+            write_file(path, json.dumps(whole, separators=(",", ":")).encode(), mode=0o600)
             self._contents[path], self.versions[path] = content, version
         return changed
 

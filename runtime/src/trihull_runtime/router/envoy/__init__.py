@@ -55,7 +55,8 @@ def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings
     members = _members(plan)
     clusters = {name: render_cluster(name, options, kind) for name, (kind, _) in members.items()}
     assignments = {
-        name: render_assignment(name, sites, grpc=kind is Kind.GRPC) for name, (kind, sites) in members.items()
+        name: render_assignment(name, sites, grpc=kind is Kind.GRPC, asked=kind is Kind.PROBES)
+        for name, (kind, sites) in members.items()
     }
     secrets = render_secrets(layout)
     routes, probe_routes = render_routes(plan, timings, ingress.clients), render_probe_routes(plan, timings)

@@ -10,8 +10,10 @@ from trihull_runtime.router.plan import PlannedSite
 LARGEST_MULTIPLE = 10_000  # Envoy sums weights in 32 bits
 
 
-def render_assignment(cluster: str, sites: Sequence[PlannedSite], grpc: bool = False) -> Json:
+def render_assignment(cluster: str, sites: Sequence[PlannedSite], *, grpc: bool = False, asked: bool = False) -> Json:
     """Return the load assignment of a cluster; `grpc` takes the sites' gRPC endpoints.
+
+    Where sites are `asked` one by one, each can be selected by its name.
 
     `overprovisioning_factor` is far above the default of 140: a priority keeps all of its traffic while one of its
     hosts is healthy, instead of leaking to the next priority as soon as some of them are not.
@@ -22,35 +24,34 @@ def render_assignment(cluster: str, sites: Sequence[PlannedSite], grpc: bool = F
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": cluster,
         "policy": {"overprovisioning_factor": 100_000},
-        "endpoints": [_locality(site, multiple, grpc) for site in sites],
+        "endpoints": [_locality(site, multiple, grpc, asked) for site in sites],
     }
 
 
-def _locality(site: PlannedSite, multiple: int, grpc: bool) -> Json:
+def _locality(site: PlannedSite, multiple: int, grpc: bool, asked: bool) -> Json:
     weight = max(1, site.weight * multiple // len(site.addresses))  # a site's weight is shared by its addresses
     endpoint = site.site.grpc_endpoint if grpc else site.site.endpoint
     assert endpoint is not None, "a planned site has an endpoint"
     return {
         "priority": site.priority,
         "locality": {"region": site.site.region, "zone": site.name},
-        "lb_endpoints": [_endpoint(site, endpoint, address, weight) for address in site.addresses],
+        "lb_endpoints": [_endpoint(site, endpoint, address, weight, asked) for address in site.addresses],
     }
 
 
-def _endpoint(site: PlannedSite, endpoint: Endpoint, address: str, weight: int) -> Json:
-    return {
+def _endpoint(site: PlannedSite, endpoint: Endpoint, address: str, weight: int, asked: bool) -> Json:
+    metadata = {METADATA: {"site": site.name}, SOCKET_MATCH: {"site": site.name}}
+    if asked:
+        metadata[SUBSET] = {"site": site.name}
+    found: Json = {
         "endpoint": {
             "hostname": endpoint.server_name,
             "address": {"socket_address": {"address": address, "port_value": endpoint.port}},
             "health_check_config": {"hostname": endpoint.server_name},
         },
-        "health_status": "DRAINING" if site.draining else "UNKNOWN",
         "load_balancing_weight": weight,
-        "metadata": {
-            "filter_metadata": {
-                METADATA: {"site": site.name},
-                SOCKET_MATCH: {"site": site.name},
-                SUBSET: {"site": site.name},
-            }
-        },
+        "metadata": {"filter_metadata": metadata},
     }
+    if site.draining:
+        found["health_status"] = "DRAINING"
+    return found
