@@ -19,6 +19,10 @@ class WireError(Exception):
     """A request got no whole answer; the message says how."""
 
 
+class NotSentError(WireError):
+    """Nothing of the request has left: whoever has another address may send it there."""
+
+
 @dataclass(frozen=True)
 class Response:
     """A whole answer; header names in lower case."""
@@ -56,13 +60,25 @@ class Pool:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._idle: list[_Connection] = []
-        self._all: set[_Connection] = set()
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
         self._context = ssl.create_default_context() if address.tls else None
 
     async def request(self, data: bytes) -> Response:
         """Send one request, as it goes over the wire, and return its answer; raises `WireError`."""
-        connection = self._idle.pop() if self._idle else await self._open()
+        return await self.exchange(await self.connection(), data)
+
+    async def connection(self) -> "Connection":
+        """Return an open connection that nobody else uses; raises `NotSentError`."""
+        return self._idle.pop() if self._idle else await self._open()
+
+    def give_back(self, connection: "Connection") -> None:
+        """Take back a connection that is not wanted after all."""
+        if connection.reusable:
+            self._idle.append(connection)
+
+    async def exchange(self, connection: "Connection", data: bytes) -> Response:
+        """Send one request on a connection of this pool and return its answer; raises `WireError`."""
         try:
             response = await connection.exchange(data)
         except BaseException:
@@ -79,26 +95,26 @@ class Pool:
         for connection in list(self._all):
             connection.close()
 
-    def forget(self, connection: "_Connection") -> None:
+    def forget(self, connection: "Connection") -> None:
         """Drop a connection that has ended."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
-    async def _open(self) -> "_Connection":
+    async def _open(self) -> "Connection":
         loop = asyncio.get_running_loop()
         name = self.address.host if self._context is not None else None
         try:
             _, connection = await loop.create_connection(
-                lambda: _Connection(self), self.address.host, self.address.port, ssl=self._context, server_hostname=name
+                lambda: Connection(self), self.address.host, self.address.port, ssl=self._context, server_hostname=name
             )
         except OSError as error:
-            raise WireError(f"no connection: {error.strerror or error}") from error
+            raise NotSentError(f"no connection: {error.strerror or error}") from error
         self._all.add(connection)
         return connection
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection: one request at a time."""
 
     def __init__(self, pool: Pool) -> None:
@@ -138,7 +154,7 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, data: bytes) -> Response:
         """Send a request and wait for its answer."""
         if self._ended or self._transport is None:
-            raise WireError("the connection was closed without an answer")
+            raise NotSentError("the connection was closed without an answer")
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(data)
         try:

@@ -35,12 +35,14 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self.world = world
         self.leases: list[float] = []
+        self.workloads: list[str | None] = []
 
     def sites(self) -> dict[str, Any]:
         return {"aws": READY, "gcp": READY}
 
-    def begin_outage(self, site: str, kind: str, ttl_s: float) -> None:
+    def begin_outage(self, site: str, kind: str, ttl_s: float, workload: str | None = None) -> None:
         self.leases.append(ttl_s)
+        self.workloads.append(workload)
         self.world.begin(site, FaultKind(kind))
 
     def end_outage(self, site: str) -> None:
