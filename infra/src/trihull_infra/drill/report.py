@@ -103,7 +103,7 @@ def make_report(
     started: str,
     lost_router: RouterLoss | None = None,
 ) -> Report:
-    """Measure a recording; `started` is the drill's time of day as ISO 8601, `lost_router` None when a site was lost."""
+    """Measure a recording; `started` is the time of day as ISO 8601, `lost_router` None when a site was lost."""
     samples, outage, router = recording.samples, recording.outage, None
     figures = measure(samples, site, outage)
     if lost_router is None:
@@ -176,8 +176,8 @@ def dns_words(dns: DnsFailover) -> str:
     timeout = f" + {dns.timeout_s} s for the last check" if dns.timeout_s else ""
     return (
         f"Callers that hold a single address of {dns.name} wait for DNS on top: {dns.adds_s} s, computed from its "
-        f"settings on {dns.cloud}, not measured ({dns.interval_s} s between checks x {dns.failures} failures{timeout} + "
-        f"{dns.ttl_s} s that resolvers remember)."
+        f"settings on {dns.cloud}, not measured ({dns.interval_s} s between checks x {dns.failures} failures{timeout} "
+        f"+ {dns.ttl_s} s that resolvers remember)."
     )
 
 

@@ -28,7 +28,7 @@ class DnsFailover:
 
 @dataclass(frozen=True)
 class RouterLoss:
-    """The routers in the order in which callers use them, the lost one first, and the environment's DNS if it has any."""
+    """The routers in the order in which callers use them, the lost one first, and the environment's DNS if any."""
 
     entries: tuple[Entry, ...]
     dns: DnsFailover | None = None

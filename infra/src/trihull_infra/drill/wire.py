@@ -60,24 +60,24 @@ class Pool:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
+        self._idle: list[_Connection] = []
+        self._all: set[_Connection] = set()
         self._context = ssl.create_default_context() if address.tls else None
 
     async def request(self, data: bytes) -> Response:
         """Send one request, as it goes over the wire, and return its answer; raises `WireError`."""
         return await self.exchange(await self.connection(), data)
 
-    async def connection(self) -> "Connection":
+    async def connection(self) -> "_Connection":
         """Return an open connection that nobody else uses; raises `NotSentError`."""
         return self._idle.pop() if self._idle else await self._open()
 
-    def give_back(self, connection: "Connection") -> None:
+    def give_back(self, connection: "_Connection") -> None:
         """Take back a connection that is not wanted after all."""
         if connection.reusable:
             self._idle.append(connection)
 
-    async def exchange(self, connection: "Connection", data: bytes) -> Response:
+    async def exchange(self, connection: "_Connection", data: bytes) -> Response:
         """Send one request on a connection of this pool and return its answer; raises `WireError`."""
         try:
             response = await connection.exchange(data)
@@ -95,18 +95,18 @@ class Pool:
         for connection in list(self._all):
             connection.close()
 
-    def forget(self, connection: "Connection") -> None:
+    def forget(self, connection: "_Connection") -> None:
         """Drop a connection that has ended."""
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
 
-    async def _open(self) -> "Connection":
+    async def _open(self) -> "_Connection":
         loop = asyncio.get_running_loop()
         name = self.address.host if self._context is not None else None
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(self), self.address.host, self.address.port, ssl=self._context, server_hostname=name
+                lambda: _Connection(self), self.address.host, self.address.port, ssl=self._context, server_hostname=name
             )
         except OSError as error:
             raise NotSentError(f"no connection: {error.strerror or error}") from error
@@ -114,7 +114,7 @@ class Pool:
         return connection
 
 
-class Connection(asyncio.Protocol):
+class _Connection(asyncio.Protocol):
     """One connection: one request at a time."""
 
     def __init__(self, pool: Pool) -> None:
