@@ -95,17 +95,16 @@ def command(
 
     lost_router, workload, health_path, limit_s = None, None, HEALTH_PATH, SITE_TIMEOUT_S
     sites = fleet_sites(stacks, environment, site)
-    match Loss(loss):
-        case Loss.SITE:
-            url = entry or find_entry(stacks, environment, site)
-            entries: tuple[Entry, ...] = (Entry(url, Address.parse(url)),)
-        case Loss.ROUTER:
-            if entry is not None:
-                raise UsageError(f"--entry has no place in the loss of a router: callers enter by the router of {site}")
-            entries = find_entries(stacks, environment, site)
-            dns = environments.load(environment, stacks / "environments").dns
-            lost_router, workload, limit_s = RouterLoss(entries, dns_failover(dns)), naming.ROUTER, ROUTER_TIMEOUT_S
-            health_path = HEALTH_PATH if dns is None else dns.health_path
+    if Loss(loss) is Loss.SITE:
+        url = entry or find_entry(stacks, environment, site)
+        entries: tuple[Entry, ...] = (Entry(url, Address.parse(url)),)
+    else:
+        if entry is not None:
+            raise UsageError(f"--entry has no place in the loss of a router: callers enter by the router of {site}")
+        entries = find_entries(stacks, environment, site)
+        dns = environments.load(environment, stacks / "environments").dns
+        lost_router, workload, limit_s = RouterLoss(entries, dns_failover(dns)), naming.ROUTER, ROUTER_TIMEOUT_S
+        health_path = HEALTH_PATH if dns is None else dns.health_path
     plan = Plan(rate, before_s, outage_s, after_s, limit_s if timeout_s is None else timeout_s)
     split = _read_rows(rows_file or Path("build/releases") / model / "test_split.json", model)
     daemon = client.connect()

@@ -29,6 +29,7 @@ class Question:
 def questions(addresses: Iterable[Address], split: Split) -> list[Question]:
     """Return one V2 request per row of a test split (one that holds the bare model's answers)."""
     places = list(addresses)
+    assert split.model is not None
     assert split.labels is not None
     assert split.probabilities is not None
     result = []

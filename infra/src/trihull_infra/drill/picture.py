@@ -231,7 +231,7 @@ def _table(report: Report) -> str:
     )
     names = ["phase", "requests", "lost", "wrong", "p50", "p99", "worst", "answered by"]
     if report.router is not None:
-        names.append("entered by the router of")
+        names.append("entered by")
     heads = "".join(f"<th>{head}</th>" for head in names)
     moved = f"Traffic left {_e(report.lost_part)} after {_e(span(report.figures.moved_after_s))}"
     back = f"came back {_e(span(report.figures.came_back_after_s))} after it was put back"

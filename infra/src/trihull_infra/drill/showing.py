@@ -62,7 +62,7 @@ def show(console: Console, report: Report, html: Path) -> None:
         table.add_column(head, justify="left" if head == "phase" else "right", no_wrap=True)
     table.add_column("answered by", overflow="fold")
     if report.router is not None:
-        table.add_column("entered by the router of", overflow="fold")
+        table.add_column("entered by", overflow="fold")
     for name, phase in report.phases():
         figures = (milliseconds(phase.p50_s), milliseconds(phase.p99_s), milliseconds(phase.worst_s))
         groups = [phase.sites] if report.router is None else [phase.sites, report.router.entered[name]]
