@@ -168,6 +168,19 @@ def test_a_frozen_site_loses_nothing_either(project: Project) -> None:
 
 
 @pytest.mark.timeout(600)
+def test_a_lost_router_costs_no_more_than_what_it_had_and_callers_come_back(project: Project) -> None:
+    short = ("--before", "2", "--outage", "4", "--after", "6", "--rate", "50", "--report-dir", "build/router")
+    result = project.trihull("drill", "local", "--loss", "router", "--site", "aws", *short)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads((project.folder / "build/router/report.json").read_text())
+    assert (report["loss"], report["routers"], report["wrong"]) == ("router", ["aws", "gcp", "azure"], 0)
+    assert report["router"]["lost_otherwise"] == 0
+    assert report["router"]["entered"]["during"]["gcp"] > 100
+    assert report["during"]["sites"].get("aws", 0) > 100  # its serving went on, asked by the router of gcp
+    assert report["dns"]["adds_s"] == 60  # docs/dns.md, a zone on AWS
+
+
+@pytest.mark.timeout(600)
 def test_taking_it_down_leaves_no_process_and_no_port(project: Project) -> None:
     urls = list(project.document("local.routers.json")["routers"].values())
     status = json.loads(project.trihull("emulators", "status", "--json").stdout)

@@ -107,6 +107,10 @@ def test_bad_requests_are_refused_by_name(home: Path) -> None:
         daemon.begin_outage("aws", "flood", 1)
     with pytest.raises(EmulatorError, match="ttl_s is 0"):
         daemon.begin_outage("aws", "kill", 0)
+    with pytest.raises(EmulatorError, match="'work' is nothing of an outage; expected kind, ttl_s and workload"):
+        daemon._call("PUT", "/sites/aws/outage", {"kind": "kill", "ttl_s": 1, "work": "trihull-router"})
+    with pytest.raises(EmulatorError, match="workload is 7; expected a Deployment's name"):
+        daemon.begin_outage("aws", "kill", 1, 7)  # type: ignore[arg-type]  # what the API is for others than Python
     with pytest.raises(EmulatorError, match="'create' is no delay"):
         daemon.set_delays({"create": 1})
 

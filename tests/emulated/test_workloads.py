@@ -6,7 +6,9 @@ import pytest
 from cryptography import x509
 
 from tests.emulated.conftest import Make, OperationError
+from tests.unit.infra.drill.scripted import wait_until
 from trihull_infra.emulators.client import Daemon
+from trihull_infra.errors import EmulatorError
 
 
 def test_objects_are_made_kept_replaced_and_removed(stack: Make, daemon: Daemon) -> None:
@@ -24,13 +26,21 @@ def test_objects_are_made_kept_replaced_and_removed(stack: Make, daemon: Daemon)
     assert daemon.sites() == {}
 
 
-def test_a_deployment_that_cannot_run_fails_with_the_reason_and_stays_in_the_state(stack: Make) -> None:
+def test_a_deployment_that_cannot_run_fails_with_the_reason_and_stays_in_the_state(stack: Make, daemon: Daemon) -> None:
     site = stack("local-workloads", "workloads", data="1", deployment=True)
     with pytest.raises(OperationError, match="nowhere"):
         site.up()
     kept = [one for one in site.resources() if one["type"] == "kubernetes:apps/v1:Deployment"]
     assert len(kept) == 1
     assert kept[0]["initErrors"]
+    (pod,) = daemon.sites()["gcp"]["pods"]
+    with pytest.raises(EmulatorError, match=f"has no workload 'trihull-router'; its workloads: {pod['deployment']}"):
+        daemon.begin_outage("gcp", "kill", 60, "trihull-router")
+    daemon.begin_outage("gcp", "freeze", 60, pod["deployment"])
+    assert daemon.sites()["gcp"]["pods"][0]["message"] == "it is in an outage"
+    daemon.end_outage("gcp")
+    daemon.begin_outage("gcp", "kill", 0.2, pod["deployment"])
+    wait_until(lambda: daemon.sites()["gcp"]["pods"][0]["message"] != "it is in an outage")  # its lease has ended
     site.options["deployment"] = False
     assert site.up()["delete"] == 1
 

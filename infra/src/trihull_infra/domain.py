@@ -25,6 +25,31 @@ ZONES: Final[Mapping[Cloud, tuple[str, str]]] = {
     Cloud.GCP: (r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", "the name of a Cloud DNS managed zone, such as example-com"),
     Cloud.AZURE: (NAME, "the name of an Azure DNS zone, such as example.com"),
 }
+
+
+@dataclass(frozen=True)
+class HealthChecks:
+    """How a cloud's DNS watches routers: a check every `interval_s`; `failures` in a row make a router unwell.
+
+    `timeout_s` is what one check may take where we set it, else 0.
+    """
+
+    interval_s: int
+    failures: int
+    timeout_s: int = 0
+
+    @property
+    def unwell_after_s(self) -> int:
+        """Return how long a dead router is taken for well, by these settings."""
+        return self.interval_s * self.failures + self.timeout_s
+
+
+# Sources of the numbers are in docs/dns.md.
+HEALTH_CHECKS: Final[Mapping[Cloud, HealthChecks]] = {
+    Cloud.AWS: HealthChecks(10, 3),
+    Cloud.GCP: HealthChecks(30, 3),  # the shortest that a health check from source regions takes (checkIntervalSec)
+    Cloud.AZURE: HealthChecks(10, 3, 5),  # 5 to 9 s for one probe where probes go out every 10 s
+}
 GROUP: Final = r"^[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]$"
 
 

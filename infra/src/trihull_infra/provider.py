@@ -22,8 +22,6 @@ from trihull_infra.environment import Environment, PoolSpec, SiteSpec
 from trihull_infra.registered import Registered
 
 LOG_RETENTION_DAYS: Final = 90  # of control-plane logs
-HEALTH_INTERVAL_S: Final = 10  # between two checks of a router by DNS, where the cloud checks that often
-HEALTH_FAILURES: Final = 3  # so many failed checks in a row make a router unwell for DNS
 OLD_VERSIONS_DAYS: Final = 90  # how long a replaced or deleted object of the bucket can be had back
 
 

@@ -32,14 +32,17 @@ class Faults(Protocol):
 
 
 class EmulatedFaults:
-    """Faults of the emulated clouds. They come with a lease: should the drill itself die, the site heals after it."""
+    """Faults of the emulated clouds. They come with a lease: should the drill itself die, the site heals after it.
 
-    def __init__(self, daemon: Daemon, lease_s: float) -> None:
-        self._daemon, self._lease_s = daemon, lease_s
+    With a `workload`, the name of a Deployment, only that of the site fails.
+    """
+
+    def __init__(self, daemon: Daemon, lease_s: float, workload: str | None = None) -> None:
+        self._daemon, self._lease_s, self._workload = daemon, lease_s, workload
 
     def begin(self, site: str, kind: FaultKind) -> None:
-        """Break a site; raises `EmulatorError`."""
-        self._daemon.begin_outage(site, kind.value, self._lease_s)
+        """Break a site, or its workload; raises `EmulatorError`."""
+        self._daemon.begin_outage(site, kind.value, self._lease_s, self._workload)
 
     def end(self, site: str) -> None:
         """Put a site back; raises `EmulatorError`."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from trihull_infra.drill.callers import Callers
 from trihull_infra.drill.plan import Plan
 from trihull_infra.drill.samples import Outcome, Sample
-from trihull_infra.drill.wire import Address, Pool, Response, WireError
+from trihull_infra.drill.wire import Address, Response
 from trihull_runtime.predict.client import RequestLostError, parse_outputs
 from trihull_runtime.predict.run import differences, read_answer
 from trihull_runtime.predict.split import Split
@@ -18,27 +19,33 @@ ATTEMPTS_HEADER = "x-envoy-attempt-count"
 
 @dataclass(frozen=True)
 class Question:
-    """One request as it goes over the wire, and what the bare model answers."""
+    """One request as it goes over the wire to each router, and what the bare model answers."""
 
-    data: bytes
+    data: Mapping[Address, bytes]
     label: int | float | str
     probabilities: tuple[float, ...]
 
 
-def questions(address: Address, split: Split) -> list[Question]:
+def questions(addresses: Iterable[Address], split: Split) -> list[Question]:
     """Return one V2 request per row of a test split (one that holds the bare model's answers)."""
+    places = list(addresses)
+    assert split.model is not None
     assert split.labels is not None
     assert split.probabilities is not None
     result = []
     for row, label, probabilities in zip(split.rows, split.labels, split.probabilities, strict=True):
         tensor = {"name": split.input, "shape": [1, len(row)], "datatype": "FP32", "data": row}
         body = json.dumps({"inputs": [tensor]}).encode()
-        head = (
-            f"POST /v2/models/{split.model}/infer HTTP/1.1\r\nhost: {address.host}:{address.port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        result.append(Question(head.encode() + body, label, probabilities))
+        data = {address: _head(address, split.model, len(body)) + body for address in places}
+        result.append(Question(data, label, probabilities))
     return result
+
+
+def _head(address: Address, model: str, size_bytes: int) -> bytes:
+    return (
+        f"POST /v2/models/{model}/infer HTTP/1.1\r\nhost: {address.host}:{address.port}\r\n"
+        f"content-type: application/json\r\ncontent-length: {size_bytes}\r\n\r\n"
+    ).encode()
 
 
 def judge(question: Question, response: Response) -> tuple[Outcome, str]:
@@ -66,10 +73,12 @@ class Load:
     `clock` returns seconds from the first request's due time; `on_sample` is told of every sample.
     """
 
-    def __init__(self, pool: Pool, asked: list[Question], plan: Plan, on_sample: Callable[[Sample], None]) -> None:
+    def __init__(
+        self, callers: Callers, asked: list[Question], plan: Plan, on_sample: Callable[[Sample], None]
+    ) -> None:
         self.samples: list[Sample] = []
         self.late_s = 0.0
-        self._pool, self._questions, self._plan, self._on_sample = pool, asked, plan, on_sample
+        self._callers, self._questions, self._plan, self._on_sample = callers, asked, plan, on_sample
         self._start = 0.0
 
     def now_s(self) -> float:
@@ -93,21 +102,15 @@ class Load:
     async def _ask(self, due: float, question: Question) -> None:
         site: str | None = None
         attempts: int | None = None
-        try:
-            async with asyncio.timeout(self._plan.timeout_s):
-                response = await self._pool.request(question.data)
-        except TimeoutError:
-            latency = self.now_s() - due
-            outcome, reason = Outcome.LOST, f"no answer within {self._plan.timeout_s:g} s"
-        except WireError as error:
-            latency = self.now_s() - due
-            outcome, reason = Outcome.LOST, str(error)
+        reply = await self._callers.ask(question.data)
+        latency = self.now_s() - due  # before the answer is read: that time is ours
+        if reply.response is None:
+            outcome, reason = Outcome.LOST, reply.reason
         else:
-            latency = self.now_s() - due  # before the answer is read: that time is ours
-            outcome, reason = judge(question, response)
-            site = response.headers.get(SITE_HEADER) or None
-            count = response.headers.get(ATTEMPTS_HEADER, "")
+            outcome, reason = judge(question, reply.response)
+            site = reply.response.headers.get(SITE_HEADER) or None
+            count = reply.response.headers.get(ATTEMPTS_HEADER, "")
             attempts = int(count) if count.isdigit() else None
-        sample = Sample(due, latency, outcome, site, attempts, reason)
+        sample = Sample(due, latency, outcome, site, attempts, reason, reply.router, reply.sent_s)
         self.samples.append(sample)
         self._on_sample(sample)

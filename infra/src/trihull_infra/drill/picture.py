@@ -7,11 +7,11 @@ is shaded. The dot's shape repeats what its colour says, so that the picture can
 import html
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trihull_infra.drill.report import Report, milliseconds, span, summary
-from trihull_infra.drill.samples import Outcome, Sample
+from trihull_infra.drill.report import Report, dns_words, milliseconds, span, summary
+from trihull_infra.drill.samples import Loss, Outcome, Sample
 
 WIDTH: Final = 1040
 HEIGHT: Final = 446
@@ -66,7 +66,12 @@ def page(report: Report) -> str:
     sites = ordered_sites(report)
     verdict = "Passed" if report.passed else "Failed"
     css = "pass" if report.passed else "fail"
-    what = f"{_e(report.site)} {'was killed' if report.kind == 'kill' else 'was frozen'}"
+    what = f"{_e(report.lost_part)} {'was killed' if report.kind == 'kill' else 'was frozen'}"
+    by, way = "site answered", f"through the router at {report.entry}"
+    dns = "" if report.dns is None else f"<p>{_e(dns_words(report.dns))}</p>"
+    if report.loss is Loss.ROUTER:
+        by = "router it came by"
+        way = f"by clients that know the routers of {', '.join(report.routers)}, in this order"
     failures = "".join(f"<li>{_e(failure)}</li>" for failure in report.failures)
     cards = "".join(_card(name, value) for name, value in summary(report))
     return f"""<!doctype html>
@@ -74,22 +79,23 @@ def page(report: Report) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Drill: {_e(report.environment)}, {_e(report.site)}, {_e(report.kind.value)}</title>
+<title>Drill: {_e(report.environment)}, {_e(report.lost_part)}, {_e(report.kind.value)}</title>
 <style>{STYLE}{_site_style(sites)}</style>
 </head>
 <body>
 <main>
 <h1>Drill on {_e(report.environment)}: {what} for {report.outage.healing_s - report.outage.asked_s:.0f} s</h1>
 <p class="lead"><span class="verdict {css}">{verdict}.</span> {report.plan.rate_per_s:g} requests per second for the
-model {_e(report.model)} through the router at {_e(report.entry)}, every answer compared with the bare model.</p>
+model {_e(report.model)} {_e(way)}, every answer compared with the bare model.</p>
 {f'<ul class="failures">{failures}</ul>' if failures else ""}
 <div class="cards">{cards}</div>
 <figure>
 {svg(report)}
-<figcaption>Each dot is one request: when it was due, and how long its caller waited. The band below shows which site
-answered. Crosses are lost requests or wrong answers.</figcaption>
+<figcaption>Each dot is one request: when it was due, and how long its caller waited. The band below shows which
+{by}. Crosses are lost requests or wrong answers.</figcaption>
 </figure>
 <div class="scroll">{_table(report)}</div>
+{dns}
 <footer>Started {_e(report.started)}. Latency counts from the time a request was due, so a request that waited for
 others shows it. The load itself was late by {_e(milliseconds(report.late_s))} at most. The same figures:
 report.json.</footer>
@@ -100,8 +106,8 @@ report.json.</footer>
 
 
 def ordered_sites(report: Report) -> list[str]:
-    """Return the sites that answered: the broken one first, the others by how much they answered."""
-    counts = Counter(sample.site for sample in report.samples if sample.site is not None)
+    """Return the sites (or routers) that answered: the broken one first, the others by how much they answered."""
+    counts = Counter(by for sample in report.samples if (by := report.answered_by(sample)) is not None)
     others = sorted((site for site in counts if site != report.site), key=lambda site: (-counts[site], site))
     return [report.site, *others]
 
@@ -130,7 +136,11 @@ def svg(report: Report) -> str:
         anchor = "end" if x(second) > WIDTH - RIGHT - 12 else "middle"
         parts.append(f'<text x="{x(second):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="{anchor}">{second} s</text>')
     for index, site in enumerate(sites):
-        dots = [sample for sample in report.samples if sample.site == site and sample.outcome is Outcome.RIGHT]
+        dots = [
+            sample
+            for sample in report.samples
+            if report.answered_by(sample) == site and sample.outcome is Outcome.RIGHT
+        ]
         parts.append(_dots(index, [(x(sample.scheduled_s), y(sample.latency_s)) for sample in dots]))
     crosses = "".join(
         f"M{x(sample.scheduled_s) - 4:.1f} {y(sample.latency_s) - 4:.1f}l8 8m-8 0l8 -8"
@@ -141,7 +151,8 @@ def svg(report: Report) -> str:
         parts.append(f'<path class="lost" d="{crosses}"/>')
     parts.append(_strip(report, sites, x, total_s))
     parts.append(_legend(sites))
-    label = f"Latency of every request over {total_s:.0f} s, coloured by the site that answered; outage shaded"
+    by = "the site that answered" if report.loss is Loss.SITE else "the router it came by"
+    label = f"Latency of every request over {total_s:.0f} s, coloured by {by}; outage shaded"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_e(label)}" xmlns="http://www.w3.org/2000/svg">'
         f"{''.join(parts)}</svg>"
@@ -156,7 +167,7 @@ def _frame(report: Report, start: float, end: float, bottom: float) -> str:
     word = "killed" if report.kind == "kill" else "frozen"
     return (
         f'<rect class="shade" x="{start:.1f}" y="{TOP}" width="{end - start:.1f}" height="{bottom - TOP:.1f}"/>'
-        f'<text x="{start:.1f}" y="{TOP - 7}" class="name">{_e(report.site)} {word}</text>'
+        f'<text x="{start:.1f}" y="{TOP - 7}" class="name">{_e(report.lost_part)} {word}</text>'
         f'<line class="edge" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom:.1f}" y2="{bottom:.1f}"/>'
     )
 
@@ -176,8 +187,8 @@ def _strip(report: Report, sites: Sequence[str], x: Callable[[float], float], to
     top = HEIGHT - BOTTOM - STRIP
     bins: dict[int, Counter[str]] = {}
     for sample in report.samples:
-        if sample.site is not None:
-            bins.setdefault(int(sample.scheduled_s / BAR_S), Counter())[sample.site] += 1
+        if (by := report.answered_by(sample)) is not None:
+            bins.setdefault(int(sample.scheduled_s / BAR_S), Counter())[by] += 1
     parts = []
     runs: list[tuple[int, int, Counter[str]]] = []  # neighbours of one site are drawn as one, without seams
     for place, counts in sorted(bins.items()):
@@ -197,7 +208,7 @@ def _strip(report: Report, sites: Sequence[str], x: Callable[[float], float], to
                     f' width="{max(0.5, width):.1f}" height="{height:.1f}"/>'
                 )
                 height_used += height
-    return f'<text x="{LEFT - 8}" y="{top + 11}" text-anchor="end">site</text>{"".join(parts)}'
+    return f'<text x="{LEFT - 8}" y="{top + 11}" text-anchor="end">{report.loss.value}</text>{"".join(parts)}'
 
 
 def _legend(sites: Sequence[str]) -> str:
@@ -214,15 +225,21 @@ def _table(report: Report) -> str:
     rows = "".join(
         f"<tr><td>{name}</td><td>{phase.requests:,}</td><td>{phase.lost:,}</td><td>{phase.wrong:,}</td>"
         f"<td>{milliseconds(phase.p50_s)}</td><td>{milliseconds(phase.p99_s)}</td><td>{milliseconds(phase.worst_s)}</td>"
-        f"<td>{_e(', '.join(f'{site} {count:,}' for site, count in phase.sites.items()) or 'none')}</td></tr>"
+        f"<td>{_e(_counts(phase.sites))}</td>"
+        f"{'' if report.router is None else f'<td>{_e(_counts(report.router.entered[name]))}</td>'}</tr>"
         for name, phase in report.phases()
     )
-    heads = "".join(
-        f"<th>{head}</th>" for head in ("phase", "requests", "lost", "wrong", "p50", "p99", "worst", "answered by")
-    )
-    moved = f"Traffic left {_e(report.site)} after {_e(span(report.figures.moved_after_s))}"
+    names = ["phase", "requests", "lost", "wrong", "p50", "p99", "worst", "answered by"]
+    if report.router is not None:
+        names.append("entered by")
+    heads = "".join(f"<th>{head}</th>" for head in names)
+    moved = f"Traffic left {_e(report.lost_part)} after {_e(span(report.figures.moved_after_s))}"
     back = f"came back {_e(span(report.figures.came_back_after_s))} after it was put back"
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><p>{moved} and {back}.</p>"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
 
 def _bounds(samples: Sequence[Sample]) -> tuple[float, float]:

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from trihull_infra.drill.callers import Callers, Entry
 from trihull_infra.drill.faults import FaultKind, Faults, Outage, ending_on_sigterm
 from trihull_infra.drill.load import SITE_HEADER, Load, Question, judge, questions
 from trihull_infra.drill.plan import Plan
-from trihull_infra.drill.samples import OutageTimes, Outcome, Sample
-from trihull_infra.drill.wire import Address, Pool, WireError
+from trihull_infra.drill.samples import Move, OutageTimes, Outcome, Sample
+from trihull_infra.drill.wire import Pool, WireError
 from trihull_infra.errors import DrillError
 from trihull_runtime.errors import UnavailableError
 from trihull_runtime.predict.split import Split
@@ -17,61 +19,73 @@ from trihull_runtime.predict.split import Split
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded: every sample, when the fault stood, and how late the load itself ever was (seconds)."""
+    """What was recorded: every sample, when the fault stood, how late the load itself ever was (seconds), and moves."""
 
     samples: tuple[Sample, ...]
     outage: OutageTimes
     late_s: float
+    moves: tuple[Move, ...] = ()
+
+
+HEALTH_PATH: Final = "/routerz"
 
 
 def rehearse(
     plan: Plan,
-    entry: str,
+    entries: Sequence[Entry],
     split: Split,
     faults: Faults,
     site: str,
     kind: FaultKind,
     progress: Callable[[float, str, Sample], None],
+    health_path: str = HEALTH_PATH,
 ) -> Recording:
     """Run a drill. Call it in the main thread: Ctrl-C and SIGTERM end it, and the site is put back in any case.
 
     Args:
         plan: rates and durations.
-        entry: address of a router outside the site that is broken.
+        entries: the routers that callers know, in the order in which they use them. For the loss of a site: one
+            outside it; for the loss of a router: that one first.
         split: rows with the bare model's answers.
         faults: what breaks and heals.
         site: the site to break.
         kind: how.
         progress: called with every sample: seconds since the start, the phase's name, the sample.
+        health_path: what a router that was left is asked before callers come back to it.
 
     Raises:
-        UnavailableError, DrillError: the entry does not answer, or not as it should, before anything was broken.
+        UnavailableError, DrillError: an entry does not answer, or not as it should, before anything was broken.
         TrihullError: whatever `faults` raises.
     """
-    address = Address.parse(entry)
-    asked = questions(address, split)
+    asked = questions([entry.address for entry in entries], split)
     with ending_on_sigterm(), Outage(faults, site, kind) as outage, asyncio.Runner() as runner:
-        return runner.run(_rehearse(plan, address, asked, outage, progress))
+        return runner.run(_rehearse(plan, entries, asked, outage, progress, health_path))
 
 
 async def _rehearse(
     plan: Plan,
-    address: Address,
+    entries: Sequence[Entry],
     asked: list[Question],
     outage: Outage,
     progress: Callable[[float, str, Sample], None],
+    health_path: str,
 ) -> Recording:
-    pool = Pool(address)
+    callers = Callers(entries, plan.timeout_s, health_path, lambda: load.now_s())
     phase = "before"
 
     def on_sample(sample: Sample) -> None:
         progress(load.now_s(), phase, sample)
 
-    load = Load(pool, asked, plan, on_sample)
+    load = Load(callers, asked, plan, on_sample)
     try:
-        await check_entry(pool, asked[0], plan.timeout_s)
+        for _, pool in callers.pools():
+            await check_entry(pool, asked[0], plan.timeout_s)
+        if len(entries) > 1 and not await callers.first_is_well():
+            url = entries[0].address.url
+            raise DrillError(f"the entry {url} does not say that it is well at {health_path}: nobody would come back")
         load.begin()
         sending = asyncio.create_task(load.run())
+        watching = asyncio.create_task(callers.come_back())
         try:
             await _until(load, plan.before_s)
             asked_s = load.now_s()
@@ -86,10 +100,12 @@ async def _rehearse(
             await sending
         finally:
             sending.cancel()
-            await asyncio.wait([sending])
+            watching.cancel()
+            await asyncio.wait([sending, watching])
     finally:
-        pool.close()
-    return Recording(tuple(load.samples), OutageTimes(asked_s, broken_s, healing_s, healed_s), load.late_s)
+        callers.close()
+    outage_times = OutageTimes(asked_s, broken_s, healing_s, healed_s)
+    return Recording(tuple(load.samples), outage_times, load.late_s, tuple(callers.moves))
 
 
 async def _until(load: Load, when_s: float) -> None:
@@ -131,7 +147,7 @@ async def check_entry(pool: Pool, question: Question, timeout_s: float) -> None:
     url = pool.address.url
     try:
         async with asyncio.timeout(timeout_s):
-            response = await pool.request(question.data)
+            response = await pool.request(question.data[pool.address])
     except TimeoutError as error:
         raise UnavailableError(f"the entry {url} does not answer within {timeout_s:g} s; is the router up?") from error
     except WireError as error:

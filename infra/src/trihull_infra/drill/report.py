@@ -9,7 +9,8 @@ from trihull_infra.drill.faults import FaultKind
 from trihull_infra.drill.measures import Figures, PhaseFigures, failures, measure
 from trihull_infra.drill.plan import Plan
 from trihull_infra.drill.rehearsal import Recording
-from trihull_infra.drill.samples import OutageTimes, Sample
+from trihull_infra.drill.router_loss import DnsFailover, RouterFigures, RouterLoss, measure_router, router_failures
+from trihull_infra.drill.samples import Loss, OutageTimes, Outcome, Sample
 
 VERSION: Final = 1
 PHASES: Final = ("before", "during", "after")
@@ -17,7 +18,11 @@ PHASES: Final = ("before", "during", "after")
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is said of one drill; `failures` is empty when it passed."""
+    """Everything that is said of one drill; `failures` is empty when it passed.
+
+    `router` and `dns` are for the loss of a router only; `entry` is then the address of the lost one, and `routers` are
+    the names of all in the order in which callers use them.
+    """
 
     environment: str
     model: str
@@ -31,10 +36,25 @@ class Report:
     failures: tuple[str, ...]
     late_s: float
     samples: tuple[Sample, ...]
+    loss: Loss = Loss.SITE
+    routers: tuple[str, ...] = ()
+    router: RouterFigures | None = None
+    dns: DnsFailover | None = None
+
+    @property
+    def lost_part(self) -> str:
+        """Return what was lost, in words: `aws`, or `the router of aws`."""
+        return self.site if self.loss is Loss.SITE else f"the router of {self.site}"
+
+    def answered_by(self, sample: Sample) -> str | None:
+        """Return whom a sample is put down to: the site that answered, or the router, when one of those was lost."""
+        if self.loss is Loss.SITE:
+            return sample.site
+        return None if sample.outcome is Outcome.LOST else sample.router
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was lost or wrong and traffic moved and came back."""
+        """Whether nothing was lost that need not be, nothing was wrong, and traffic moved and came back."""
         return not self.failures
 
     def phases(self) -> list[tuple[str, PhaseFigures]]:
@@ -49,6 +69,7 @@ class Report:
             "failures": list(self.failures),
             "environment": self.environment,
             "model": self.model,
+            "loss": self.loss.value,
             "site": self.site,
             "kind": self.kind.value,
             "entry": self.entry,
@@ -58,6 +79,12 @@ class Report:
             "outage": _rounded(dataclasses.asdict(self.outage)),
             "load_late_s": round(self.late_s, 6),
         }
+        if self.router is not None:
+            value |= {
+                "routers": list(self.routers),
+                "router": dataclasses.asdict(self.router),
+                "dns": None if self.dns is None else dataclasses.asdict(self.dns),
+            }
         return value
 
     def to_json(self) -> str:
@@ -66,11 +93,25 @@ class Report:
 
 
 def make_report(
-    recording: Recording, plan: Plan, environment: str, model: str, site: str, kind: FaultKind, entry: str, started: str
+    recording: Recording,
+    plan: Plan,
+    environment: str,
+    model: str,
+    site: str,
+    kind: FaultKind,
+    entry: str,
+    started: str,
+    lost_router: RouterLoss | None = None,
 ) -> Report:
-    """Measure a recording; `started` is the drill's time of day as ISO 8601."""
-    figures = measure(recording.samples, site, recording.outage)
-    problems = failures(recording.samples, figures, site, recording.outage)
+    """Measure a recording; `started` is the time of day as ISO 8601, `lost_router` None when a site was lost."""
+    samples, outage, router = recording.samples, recording.outage, None
+    figures = measure(samples, site, outage)
+    if lost_router is None:
+        problems = failures(samples, figures, site, outage)
+    else:
+        router, moved, back = measure_router(samples, recording.moves, site, outage)
+        figures = dataclasses.replace(figures, moved_after_s=moved, came_back_after_s=back)
+        problems = router_failures(samples, recording.moves, figures, router, site, outage)
     ordered = tuple(sorted(recording.samples, key=lambda sample: sample.scheduled_s))
     return Report(
         environment=environment,
@@ -85,6 +126,10 @@ def make_report(
         failures=tuple(problems),
         late_s=recording.late_s,
         samples=ordered,
+        loss=Loss.SITE if lost_router is None else Loss.ROUTER,
+        routers=() if lost_router is None else tuple(each.router for each in lost_router.entries),
+        router=router,
+        dns=None if lost_router is None else lost_router.dns,
     )
 
 
@@ -103,16 +148,37 @@ def span(seconds: float | None) -> str:
 
 def summary(report: Report) -> list[tuple[str, str]]:
     """Return the lines of the summary as (what, figure)."""
-    figures = report.figures
-    return [
+    figures, router = report.figures, report.router
+    lost, who = [("lost", f"{figures.lost:,}")], "traffic"
+    if router is not None:
+        lost += [
+            ("… in flight in it", f"{router.lost_in_flight:,}"),
+            ("… until callers moved", f"{router.lost_before_move:,}"),
+            ("… otherwise", f"{router.lost_otherwise:,}"),
+        ]
+        who = "callers"
+    lines = [
         ("requests", f"{figures.requests:,}"),
-        ("lost", f"{figures.lost:,}"),
+        *lost,
         ("wrong", f"{figures.wrong:,}"),
         ("worst wait", milliseconds(figures.worst_s)),
         ("retried by the router", f"{figures.retried:,}"),
-        ("traffic moved after", span(figures.moved_after_s)),
+        (f"{who} moved after", span(figures.moved_after_s)),
         ("came back after", span(figures.came_back_after_s)),
     ]
+    if report.dns is not None:
+        lines.append(("DNS would add", f"{report.dns.adds_s} s"))
+    return lines
+
+
+def dns_words(dns: DnsFailover) -> str:
+    """Return what DNS adds as a sentence, with the arithmetic."""
+    timeout = f" + {dns.timeout_s} s for the last check" if dns.timeout_s else ""
+    return (
+        f"Callers that hold a single address of {dns.name} wait for DNS on top: {dns.adds_s} s, computed from its "
+        f"settings on {dns.cloud}, not measured ({dns.interval_s} s between checks x {dns.failures} failures{timeout} "
+        f"+ {dns.ttl_s} s that resolvers remember)."
+    )
 
 
 def _rounded(value: Any) -> Any:

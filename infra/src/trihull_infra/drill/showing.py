@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from trihull_infra.drill.report import Report, milliseconds, summary
+from trihull_infra.drill.report import Report, dns_words, milliseconds, summary
 from trihull_infra.drill.samples import Outcome, Sample
 
 
@@ -57,15 +57,20 @@ def progress(
 
 def show(console: Console, report: Report, html: Path) -> None:
     """Print the report: a row per phase, then the summary and where the picture is."""
-    table = Table(title=f"Drill on {report.environment}: {report.site}, {report.kind.value}", title_justify="left")
+    table = Table(title=f"Drill on {report.environment}: {report.lost_part}, {report.kind.value}", title_justify="left")
     for head in ("phase", "requests", "lost", "wrong", "p50", "p99", "worst"):
         table.add_column(head, justify="left" if head == "phase" else "right", no_wrap=True)
     table.add_column("answered by", overflow="fold")
+    if report.router is not None:
+        table.add_column("entered by", overflow="fold")
     for name, phase in report.phases():
         figures = (milliseconds(phase.p50_s), milliseconds(phase.p99_s), milliseconds(phase.worst_s))
-        by = ", ".join(f"{site} {count}" for site, count in phase.sites.items()) or "none"
-        table.add_row(name, str(phase.requests), str(phase.lost), str(phase.wrong), *figures, by)
+        groups = [phase.sites] if report.router is None else [phase.sites, report.router.entered[name]]
+        by = [", ".join(f"{site} {count}" for site, count in group.items()) or "none" for group in groups]
+        table.add_row(name, str(phase.requests), str(phase.lost), str(phase.wrong), *figures, *by)
     console.print(table)
     for name, value in summary(report):
         console.print(f"{name:<22} {value}")
+    if report.dns is not None:
+        console.print(dns_words(report.dns))
     console.print(f"{'report':<22} {html}", soft_wrap=True)

@@ -19,6 +19,10 @@ class WireError(Exception):
     """A request got no whole answer; the message says how."""
 
 
+class NotSentError(WireError):
+    """Nothing of the request has left: whoever has another address may send it there."""
+
+
 @dataclass(frozen=True)
 class Response:
     """A whole answer; header names in lower case."""
@@ -62,7 +66,19 @@ class Pool:
 
     async def request(self, data: bytes) -> Response:
         """Send one request, as it goes over the wire, and return its answer; raises `WireError`."""
-        connection = self._idle.pop() if self._idle else await self._open()
+        return await self.exchange(await self.connection(), data)
+
+    async def connection(self) -> "_Connection":
+        """Return an open connection that nobody else uses; raises `NotSentError`."""
+        return self._idle.pop() if self._idle else await self._open()
+
+    def give_back(self, connection: "_Connection") -> None:
+        """Take back a connection that is not wanted after all."""
+        if connection.reusable:
+            self._idle.append(connection)
+
+    async def exchange(self, connection: "_Connection", data: bytes) -> Response:
+        """Send one request on a connection of this pool and return its answer; raises `WireError`."""
         try:
             response = await connection.exchange(data)
         except BaseException:
@@ -93,7 +109,7 @@ class Pool:
                 lambda: _Connection(self), self.address.host, self.address.port, ssl=self._context, server_hostname=name
             )
         except OSError as error:
-            raise WireError(f"no connection: {error.strerror or error}") from error
+            raise NotSentError(f"no connection: {error.strerror or error}") from error
         self._all.add(connection)
         return connection
 
@@ -138,7 +154,7 @@ class _Connection(asyncio.Protocol):
     async def exchange(self, data: bytes) -> Response:
         """Send a request and wait for its answer."""
         if self._ended or self._transport is None:
-            raise WireError("the connection was closed without an answer")
+            raise NotSentError("the connection was closed without an answer")
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(data)
         try:

@@ -2,7 +2,8 @@
 
 GET  /status                      what runs and what is remembered
 GET  /sites                       the sites' clusters and pods
-PUT  /sites/{site}/outage         {"kind": "kill" | "freeze", "ttl_s": 60}: a fault with a lease
+PUT  /sites/{site}/outage         {"kind": "kill" | "freeze", "ttl_s": 60}: a fault with a lease;
+                                  with "workload": "trihull-router" of that Deployment only
 DELETE /sites/{site}/outage       end it early
 POST /plugins/{package}           {"pid": of the shim} -> {"id", "port"}: a provider instance of its own
 DELETE /plugins/{id}              drop it

@@ -50,12 +50,16 @@ class Daemon:
         """Return the sites: name -> {cluster, server, pods: [{name, pid, ready, app}]}."""
         return self._call("GET", "/sites")
 
-    def begin_outage(self, site: str, kind: str, ttl_s: float) -> None:
-        """Break a site: `kill` or `freeze` its processes; it heals by itself after `ttl_s` seconds."""
-        self._call("PUT", f"/sites/{site}/outage", {"kind": kind, "ttl_s": ttl_s})
+    def begin_outage(self, site: str, kind: str, ttl_s: float, workload: str | None = None) -> None:
+        """Break a site, or one workload of it: `kill` or `freeze` the processes.
+
+        It heals by itself after `ttl_s` seconds. A workload is called as its Deployment is (`trihull-router`).
+        """
+        body = {"kind": kind, "ttl_s": ttl_s} | ({} if workload is None else {"workload": workload})
+        self._call("PUT", f"/sites/{site}/outage", body)
 
     def end_outage(self, site: str) -> None:
-        """Heal a site now."""
+        """Heal a site and its workloads now."""
         self._call("DELETE", f"/sites/{site}/outage")
 
     def set_delays(self, delays: Mapping[str, float]) -> None:

@@ -102,13 +102,17 @@ class Daemon:
             self._drop_plugin([key], {})
 
     def _begin_outage(self, variables: list[str], body: dict[str, Any]) -> dict[str, Any]:
-        kind, ttl_s = body.get("kind"), body.get("ttl_s")
+        kind, ttl_s, workload = body.get("kind"), body.get("ttl_s"), body.get("workload")
+        if unknown := sorted(body.keys() - {"kind", "ttl_s", "workload"}):
+            raise Refused(400, f"{unknown[0]!r} is nothing of an outage; expected kind, ttl_s and workload")
         if kind not in ("kill", "freeze"):
             raise Refused(400, f"the outage's kind is {kind!r}; expected kill or freeze")
         if not isinstance(ttl_s, int | float) or isinstance(ttl_s, bool) or not 0 < ttl_s <= 3600:
             raise Refused(400, f"the outage's ttl_s is {ttl_s!r}; expected seconds, more than 0 and at most 3600")
-        self._world.sites.by_name(variables[0]).cluster.begin_outage(kind, float(ttl_s))
-        LOG.info("site %s: outage %s for at most %s s", variables[0], kind, ttl_s)
+        if not isinstance(workload, str | None):
+            raise Refused(400, f"the outage's workload is {workload!r}; expected a Deployment's name, or none")
+        self._world.sites.by_name(variables[0]).cluster.begin_outage(kind, float(ttl_s), workload)
+        LOG.info("site %s, %s: outage %s for at most %s s", variables[0], workload or "all of it", kind, ttl_s)
         return {}
 
     def _end_outage(self, variables: list[str], _: dict[str, Any]) -> dict[str, Any]:

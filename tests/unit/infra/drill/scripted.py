@@ -80,6 +80,11 @@ class Scripted(asyncio.Protocol):
         head, separator, body = self._buffer.partition(b"\r\n\r\n")
         if not separator:
             return
+        if head.startswith(b"GET "):
+            self._buffer = b""
+            self._owner.asked_for_health += 1
+            self._tell_health(self._owner.behaviour(-1, self._owner.world))
+            return
         length = int(next(line for line in head.split(b"\r\n") if line.startswith(b"content-length")).split(b":")[1])
         if len(body) < length:
             return
@@ -91,6 +96,13 @@ class Scripted(asyncio.Protocol):
             self._transport.abort()
             return
         asyncio.get_running_loop().call_later(answer.delay_s, self._reply, answer, int(row[0]))
+
+    def _tell_health(self, answer: Answer | None) -> None:
+        if answer is None:
+            self._transport.abort()
+            return
+        head = f"HTTP/1.1 {answer.status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
+        asyncio.get_running_loop().call_later(answer.delay_s, self._transport.write, head)
 
     def _reply(self, answer: Answer, row: int) -> None:
         if answer.raw is not None:
@@ -116,7 +128,7 @@ class Router:
 
     def __init__(self, behaviour: Behaviour, world: World) -> None:
         self.behaviour, self.world = behaviour, world
-        self.served = 0
+        self.served = self.asked_for_health = 0
         self.connections: set[asyncio.Transport] = set()
         self.url = ""
 

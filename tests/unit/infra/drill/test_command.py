@@ -1,6 +1,8 @@
 """`trihull drill` on the command line, over a scripted router and stand-in emulators."""
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ from tests.unit.infra.drill.scripted import (
 )
 from trihull_infra.drill.command import command
 from trihull_infra.drill.faults import FaultKind
-from trihull_infra.drill.ways import find_entry, fleet_sites
+from trihull_infra.drill.ways import find_entries, find_entry, fleet_sites
 from trihull_infra.emulators import client
 from trihull_infra.errors import DrillError, EmulatorError, SpecError
 from trihull_runtime.contract import ContractError, Endpoint, Fleet, FleetSite, SiteState
 from trihull_runtime.errors import InputError, TrihullError, UsageError
 
+ROOT = Path(__file__).parents[4]
 READY = {"pods": [{"name": "serving-1", "pid": 1, "ready": True, "app": "serving"}]}
 SHORT = ["--rate", "100", "--before", "1", "--outage", "1", "--after", "1"]
 
@@ -35,12 +38,14 @@ class Daemon:
     def __init__(self, world: World) -> None:
         self.world = world
         self.leases: list[float] = []
+        self.workloads: list[str | None] = []
 
     def sites(self) -> dict[str, Any]:
         return {"aws": READY, "gcp": READY}
 
-    def begin_outage(self, site: str, kind: str, ttl_s: float) -> None:
+    def begin_outage(self, site: str, kind: str, ttl_s: float, workload: str | None = None) -> None:
         self.leases.append(ttl_s)
+        self.workloads.append(workload)
         self.world.begin(site, FaultKind(kind))
 
     def end_outage(self, site: str) -> None:
@@ -193,3 +198,67 @@ def test_only_active_deployed_sites_take_part(tmp_path: Path) -> None:
     (tmp_path / "environments" / "local.fleet.json").write_text("{}")
     with pytest.raises(ContractError):
         fleet_sites(tmp_path, "local", "aws")
+
+
+def run_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Behaviour, *more: str) -> Any:
+    """Lose the router of aws, over two scripted routers."""
+    world = World()
+    daemon = Daemon(world)
+    monkeypatch.setattr(client, "connect", lambda: daemon)
+    stacks = tmp_path / "stacks"
+    with scripted_router(first, world) as aws, scripted_router(lambda *_: Answer("aws"), world) as gcp:
+        write_environment(stacks, gcp.url)
+        write_routers(stacks, aws=aws.url, gcp=gcp.url)
+        shutil.copy(ROOT / "stacks/environments/local.yaml", stacks / "environments")
+        rows = write_rows(tmp_path / "rows.json")
+        arguments = ["local", "--loss", "router", "--stacks", str(stacks), "--rows", str(rows), *SHORT]
+        result = CliRunner().invoke(command, [*arguments, "--report-dir", str(tmp_path / "report"), *more])
+    return result, daemon
+
+
+def write_routers(stacks: Path, **routers: str) -> None:
+    (stacks / "environments/local.routers.json").write_text(json.dumps({"version": 1, "routers": routers}))
+
+
+def dying(index: int, world: World) -> Answer | None:
+    return None if world.broken else Answer("aws")
+
+
+def test_the_loss_of_a_router_breaks_that_workload_and_reports_it_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result, daemon = run_router(tmp_path, monkeypatch, dying, "--after", "2")
+    assert result.exception is None, result.output
+    assert "Drill on local: the router of aws, kill" in result.output
+    assert "60 s, computed from its settings" in " ".join(result.output.split())
+    assert daemon.workloads == ["trihull-router"]
+    value = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert (value["loss"], value["passed"], value["plan"]["timeout_s"]) == ("router", True, 1.0)
+    assert value["dns"]["name"] == "models.local.trihull.internal"
+
+
+def test_a_router_that_is_not_left_in_time_exits_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = run_router(tmp_path, monkeypatch, lambda *_: Answer("aws"))
+    assert isinstance(result.exception, DrillError)
+    assert result.exception.exit_code == 3
+    assert "the drill on the router of aws failed: the router of aws answered" in str(result.exception)
+
+
+def test_an_entry_has_no_place_in_the_loss_of_a_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, daemon = run_router(tmp_path, monkeypatch, dying, "--entry", "http://127.0.0.1:1")
+    assert isinstance(result.exception, UsageError)
+    assert daemon.world.calls == []
+
+
+def test_callers_know_the_lost_router_first_and_the_others_by_priority(tmp_path: Path) -> None:
+    sites = [dataclasses.replace(site(name), priority=number) for name, number in (("gcp", 3), ("azure", 1))]
+    write_environment(tmp_path, "http://127.0.0.1:2", site("aws"), site("edge"), *sites)
+    urls = {name: f"http://127.0.0.1:{number}" for number, name in enumerate(("aws", "gcp", "azure", "edge"), start=1)}
+    write_routers(tmp_path, **urls)
+    assert [each.router for each in find_entries(tmp_path, "local", "gcp")] == ["gcp", "aws", "edge", "azure"]
+    assert find_entries(tmp_path, "local", "aws")[0].address.url == urls["aws"]
+    write_routers(tmp_path, gcp=urls["gcp"])
+    with pytest.raises(SpecError, match="names no router of aws, so there is none to lose"):
+        find_entries(tmp_path, "local", "aws")
+    with pytest.raises(SpecError, match="the router of gcp is the only one"):
+        find_entries(tmp_path, "local", "gcp")

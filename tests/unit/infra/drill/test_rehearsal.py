@@ -12,20 +12,26 @@ import pytest
 
 from tests.servers import free_ports
 from tests.unit.infra.drill.scripted import SPLIT, Answer, Behaviour, World, fail_over, scripted_router, wait_until
+from trihull_infra.drill.callers import Entry
 from trihull_infra.drill.faults import FaultKind, Outage, ProcessFaults, check_sites
 from trihull_infra.drill.plan import Plan
 from trihull_infra.drill.rehearsal import Recording, rehearse
 from trihull_infra.drill.report import Report, make_report
+from trihull_infra.drill.wire import Address
 from trihull_infra.errors import DrillError, EmulatorError
 from trihull_runtime.errors import UnavailableError, UsageError
 
 PLAN = Plan(rate_per_s=100, before_s=0.4, outage_s=0.8, after_s=0.6, timeout_s=1.0)
 
 
+def entry(url: str) -> Entry:
+    return Entry(url, Address.parse(url))
+
+
 def drill(behaviour: Behaviour, world: World | None = None, plan: Plan = PLAN) -> Report:
     world = world or World()
     with scripted_router(behaviour, world) as router:
-        recording = rehearse(plan, router.url, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+        recording = rehearse(plan, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     assert world.calls[-1] == ("end", "aws")
     return report_of(recording, plan)
 
@@ -120,23 +126,23 @@ def test_an_entry_that_is_not_there_or_no_router_stops_before_anything_is_broken
     world = World()
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(UnavailableError, match=f"the entry {url} does not answer: no connection"):
-        rehearse(PLAN, url, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+        rehearse(PLAN, [entry(url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     for behaviour, problem in (
         (lambda *_: Answer(site=None), "it is no trihull router"),
         (lambda *_: Answer(wrong=True), "its answer is wrong"),
         (lambda *_: Answer(status=404), "its answer is lost: status 404"),
     ):
         with scripted_router(behaviour, world) as router, pytest.raises(DrillError, match=problem):
-            rehearse(PLAN, router.url, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+            rehearse(PLAN, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     with pytest.raises(UsageError, match="is no router's address"):
-        rehearse(PLAN, "127.0.0.1:80", SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+        rehearse(PLAN, [entry("127.0.0.1:80")], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     assert world.calls == []
 
 
 def test_a_fault_that_cannot_be_begun_is_reported_and_put_back() -> None:
     world = World(begin_error=EmulatorError("the emulators are gone"))
     with scripted_router(world=world) as router, pytest.raises(EmulatorError, match="the emulators are gone"):
-        rehearse(PLAN, router.url, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+        rehearse(PLAN, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     assert world.calls == [("begin", "aws"), ("end", "aws")]
 
 
@@ -154,7 +160,7 @@ def test_an_interrupted_drill_puts_the_site_back(number: signal.Signals, expecte
         thread.start()
         try:
             with pytest.raises(expected):
-                rehearse(plan, router.url, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+                rehearse(plan, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
         finally:
             thread.join()
     assert world.calls == [("begin", "aws"), ("end", "aws")]

@@ -7,7 +7,7 @@ pods.py        one pod: containers.py and volumes.py (what it gets), probing.py,
 runner.py      the seam below a pod;  isolated.py (namespaces), virtual.py (virtual environment);  images.py
 launcher.py    becomes a pod's process
 services.py    load balancers' ports;  balancers.py keeps forwarder.py running, which moves the bytes
-outages.py     kinds of outages, and the gate they close
+outages.py     kinds of outages, and the gates they close
 """
 
 from trihull_infra.emulators.cluster.cluster import LocalCluster

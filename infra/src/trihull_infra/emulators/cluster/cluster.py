@@ -19,7 +19,7 @@ from trihull_infra.emulators.cluster.errors import ClusterError
 from trihull_infra.emulators.cluster.images import Images
 from trihull_infra.emulators.cluster.isolated import IsolatedRunner
 from trihull_infra.emulators.cluster.objects import Object
-from trihull_infra.emulators.cluster.outages import Gate, OutageKind
+from trihull_infra.emulators.cluster.outages import Gates, OutageKind
 from trihull_infra.emulators.cluster.pods import Node
 from trihull_infra.emulators.cluster.records import PodStatus
 from trihull_infra.emulators.cluster.runner import Runner
@@ -87,7 +87,8 @@ class LocalCluster:
             "site": self.site,
             "isolation": self.isolation,
             "isolation_reason": self._why,
-            "outage": None if outage is None else outage.value,
+            "outage": None if outage is None else outage.kind.value,
+            "outage_workload": None if outage is None else outage.workload,
             "pods": [vars(pod) for pod in self.pods()],
         }
 
@@ -144,21 +145,22 @@ class LocalCluster:
 
         return self._call(pods())
 
-    def begin_outage(self, kind: str, ttl_s: float) -> None:
-        """Break the site.
+    def begin_outage(self, kind: str, ttl_s: float, workload: str | None = None) -> None:
+        """Break the site, or one workload of it, the Deployment of that name, while the rest goes on.
 
-        `kill` ends all pods, breaks connections and refuses new ones; `freeze` stops pods, connections hang. It ends by
-        itself after `ttl_s` seconds. A second one takes the place of the first.
+        `kill` ends all pods, breaks connections and refuses new ones; `freeze` stops pods, connections hang. No pod of
+        what is broken is started or asked for its health meanwhile. It ends by itself after `ttl_s` seconds. A second
+        one takes the place of the first.
 
         Raises:
-            ClusterError: an unknown kind, or no lease.
+            ClusterError: an unknown kind, an unknown workload, or no lease; an outage that stands goes on.
         """
         if kind not in list(OutageKind):
             raise ClusterError(f"An outage of kind {kind!r} is not known; known: {', '.join(OutageKind)}.")
-        self._call(self._control.begin_outage(OutageKind(kind), ttl_s))
+        self._call(self._control.begin_outage(OutageKind(kind), ttl_s, workload))
 
     def end_outage(self) -> None:
-        """Let the site work again: pods start, ports stay. Nothing happens when there is no outage."""
+        """Let it work again: pods start, ports stay. Nothing happens when there is no outage."""
         self._call(self._control.end_outage())
 
     def reload(self) -> None:
@@ -187,7 +189,7 @@ class LocalCluster:
         self._thread.start()
 
         async def begin() -> Control:
-            node = Node(pods, self._runner, store, Gate(), self._executor, _taken, lambda: None)
+            node = Node(pods, self._runner, store, Gates(), self._executor, _taken, lambda: None)
             control = Control(self.site, node)
             await control.restore(records)
             return control

@@ -14,7 +14,7 @@ from trihull_infra.emulators.cluster import deployments, objects, processes, rol
 from trihull_infra.emulators.cluster.balancers import Balancers
 from trihull_infra.emulators.cluster.errors import ClusterError
 from trihull_infra.emulators.cluster.objects import Object
-from trihull_infra.emulators.cluster.outages import OutageKind
+from trihull_infra.emulators.cluster.outages import Outage, OutageKind
 from trihull_infra.emulators.cluster.pods import Node, Pod
 from trihull_infra.emulators.cluster.records import PodStatus, Record
 from trihull_infra.emulators.cluster.services import Services, check_service
@@ -37,7 +37,7 @@ class Control:
         self.balancers = Balancers(node.folder.parent / "balancers.log", self._changed)
         self.services = Services(self.store, self.balancers, node.taken)
         self.pods: list[Pod] = []
-        self.outage: OutageKind | None = None
+        self.outage: Outage | None = None
         self._lease: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._trouble = ""  # why the last step could not be done; it is tried again
@@ -135,39 +135,48 @@ class Control:
         """Return all pods, those that are ending too."""
         return [pod.status() for pod in self.pods]
 
-    async def begin_outage(self, kind: OutageKind, ttl_s: float) -> None:
-        """Break the site; see `LocalCluster.begin_outage`."""
+    async def begin_outage(self, kind: OutageKind, ttl_s: float, workload: str | None) -> None:
+        """Break the site or a workload; see `LocalCluster.begin_outage`."""
         if not (math.isfinite(ttl_s) and ttl_s > 0):
             raise ClusterError(f"An outage needs a lease of more than 0 s, not {ttl_s!r}: it must end by itself.")
+        known = sorted({key[2] for key in self.store.keys("Deployment")})
+        if workload is not None and workload not in known:
+            raise ClusterError(
+                f"Site {self.site} has no workload {workload!r}; its workloads: {', '.join(known) or 'none'}."
+            )
         await self.end_outage()
-        self.outage = kind
+        outage = self.outage = Outage(kind, workload)
         loop = asyncio.get_running_loop()
         self._lease = loop.call_later(ttl_s, lambda: self._background(self.end_outage()))
-        self.node.gate.close()
+        self.node.gates.close(outage)
         match kind:
             case OutageKind.KILL:
-                processes.send(self._marks(), signal.SIGKILL)
-                await self.balancers.kill()
+                processes.send(self._marks(outage), signal.SIGKILL)
+                if workload is None:  # the balancers serve what goes on; they find a dead workload's pods gone
+                    await self.balancers.kill()
             case OutageKind.FREEZE:
-                self.balancers.freeze()
-                processes.send(self._marks(), signal.SIGSTOP)
+                if workload is None:
+                    self.balancers.freeze()
+                processes.send(self._marks(outage), signal.SIGSTOP)
         self._dirty.set()
 
     async def end_outage(self) -> None:
-        """Let the site work again; nothing happens when it does."""
+        """Let what is broken work again; nothing happens when nothing is."""
         if self._lease is not None:
             self._lease.cancel()
             self._lease = None
-        kind, self.outage = self.outage, None
-        match kind:
+        outage, self.outage = self.outage, None
+        if outage is None:
+            return
+        match outage.kind:
             case OutageKind.KILL:
-                self.balancers.heal()
+                if outage.workload is None:
+                    self.balancers.heal()
             case OutageKind.FREEZE:
-                processes.send(self._marks(), signal.SIGCONT)
-                self.balancers.thaw()
-            case None:
-                return
-        self.node.gate.open()
+                processes.send(self._marks(outage), signal.SIGCONT)
+                if outage.workload is None:
+                    self.balancers.thaw()
+        self.node.gates.open()
         self._dirty.set()
 
     async def close(self) -> None:
@@ -191,14 +200,16 @@ class Control:
         self._dirty.set()
 
     def _working(self) -> None:
-        if self.outage is not None:
-            raise ClusterError(f"Site {self.site} does not answer: it is in an outage ({self.outage}); wait or end it.")
+        if self.outage is not None and self.outage.workload is None:
+            raise ClusterError(
+                f"Site {self.site} does not answer: it is in an outage ({self.outage.kind}); wait or end it."
+            )
 
     async def _run(self) -> None:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            if self.node.gate.is_open:
+            if self.outage is None or self.outage.workload is not None:
                 self._step()
             async with self._changes:
                 self._changes.notify_all()
@@ -262,6 +273,8 @@ class Control:
         if key[0] == "Service":
             return self.services.problem(key, self.pods, CRASHES_ENOUGH)
         if key[0] == "Deployment":
+            if self.outage is not None and self.outage.covers(key[2]):
+                return f"it is in an outage ({self.outage.kind})", False
             spec, now = self._spec(key), asyncio.get_running_loop().time()
             mine = self._pods_of(key)
             available = {pod.record.name for pod in mine if self._available(pod, spec, now)}
@@ -308,8 +321,8 @@ class Control:
         task.add_done_callback(ended)
         return task
 
-    def _marks(self) -> dict[str, int]:
-        return {pod.record.uid: pod.pid for pod in self.pods}
+    def _marks(self, outage: Outage) -> dict[str, int]:
+        return {pod.record.uid: pod.pid for pod in self.pods if outage.covers(pod.record.deployment)}
 
     def _background(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

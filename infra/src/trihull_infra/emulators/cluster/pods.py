@@ -13,7 +13,7 @@ from typing import Any
 
 from trihull_infra.emulators.cluster import containers, logs, ports, probing, processes
 from trihull_infra.emulators.cluster.errors import ClusterError, ImageError, MissingError
-from trihull_infra.emulators.cluster.outages import Gate
+from trihull_infra.emulators.cluster.outages import Gates
 from trihull_infra.emulators.cluster.records import PodStatus, Record
 from trihull_infra.emulators.cluster.runner import Plan, Runner
 from trihull_infra.emulators.cluster.spec import PodSpec, read_pod
@@ -33,7 +33,7 @@ class Node:
     folder: Path
     runner: Runner
     store: Store
-    gate: Gate
+    gates: Gates
     executor: Executor
     taken: set[int]  # ports of all clusters of this daemon
     changed: Callable[[], None]
@@ -49,6 +49,7 @@ class Pod:
             ClusterError: its template is not supported.
         """
         self.node, self.record = node, record
+        self.gate = node.gates.of(record.deployment)
         self.spec: PodSpec = read_pod(record.template, f"Pod {record.namespace}/{record.name}")
         self.folder = node.folder / record.namespace / record.name
         self.log = self.folder / "log"
@@ -79,14 +80,14 @@ class Pod:
         """Return what others may see."""
         record, phase = self.record, self.phase
         message = self.message or ("" if self.ready else self._not_ready)
-        if not self.node.gate.is_open:
-            message = "the site is in an outage"
+        if not self.gate.is_open:
+            message = "it is in an outage"
         return PodStatus(
             name=record.name,
             namespace=record.namespace,
             app=self.spec.labels.get(APP_LABEL) or record.deployment,
             deployment=record.deployment,
-            ready=self.ready and self.node.gate.is_open,
+            ready=self.ready and self.gate.is_open,
             phase="Terminating" if self.ending else phase,
             restarts=self.restarts,
             pid=self.pid or None,
@@ -130,7 +131,7 @@ class Pod:
         backoff = BACKOFF_S
         loop = asyncio.get_running_loop()
         while True:
-            await self.node.gate.opened()
+            await self.gate.opened()
             try:
                 self._plan = await self._prepare()
                 process = await self._launch(self._plan)
@@ -146,13 +147,13 @@ class Pod:
                 self._wait("ContainerCreating", str(error))
                 await asyncio.sleep(RETRY_S)
                 continue
-            began, epoch = loop.time(), self.node.gate.epoch
+            began, epoch = loop.time(), self.gate.epoch
             reason = await self._supervise(process)
             self._forget_process()
             if self.ending:
                 return
             self.restarts += 1
-            if not self.node.gate.is_open or self.node.gate.epoch != epoch:
+            if not self.gate.is_open or self.gate.epoch != epoch:
                 self._wait("Pending", "ended by an outage")
                 continue
             if loop.time() - began > STEADY_S:
@@ -169,11 +170,11 @@ class Pod:
         return await loop.run_in_executor(self.node.executor, self.node.runner.plan, container)
 
     async def _launch(self, plan: Plan) -> asyncio.subprocess.Process:
-        await self.node.gate.opened()
+        await self.gate.opened()
         self._process = process = await processes.start(plan, self.log)
         self.record.pid, self.record.identity = process.pid, processes.identity(process.pid)
         self._save()
-        if not self.node.gate.is_open:  # an outage began while it started: it must not outlive that
+        if not self.gate.is_open:  # an outage began while it started: it must not outlive that
             processes.send({self.record.uid: process.pid}, signal.SIGKILL)
         self.phase, self.message, self.permanent = "Running", "", ""
         self.node.changed()
@@ -205,7 +206,7 @@ class Pod:
                 processes.send({self.record.uid: 0}, signal.SIGKILL)
 
     async def _probe(self, failed: "asyncio.Future[str]") -> None:
-        spec, gate = self.spec, self.node.gate
+        spec, gate = self.spec, self.gate
         if spec.startup is not None:
             self._not_ready = "its startup probe has not succeeded yet"
             problem = await probing.started(spec.startup, self.record.ports[spec.startup.port], gate)
@@ -282,7 +283,7 @@ class Pod:
                 await hook.wait()
 
     async def _terminate(self, process: asyncio.subprocess.Process) -> None:
-        gate, epoch = self.node.gate, -1
+        gate, epoch = self.gate, -1
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         while process.returncode is None and epoch != gate.epoch:

@@ -6,14 +6,17 @@ A pair has one primary and one secondary, and all records of a name have one typ
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import pulumi
 from pulumi_aws import route53
 
 from trihull_infra import provider
 from trihull_infra.cloud import Cloud
-from trihull_infra.domain import DnsSpec, RouterEndpoint
-from trihull_infra.provider import HEALTH_FAILURES, HEALTH_INTERVAL_S, Site
+from trihull_infra.domain import HEALTH_CHECKS, DnsSpec, RouterEndpoint
+from trihull_infra.provider import Site
+
+CHECKS: Final = HEALTH_CHECKS[Cloud.AWS]
 
 
 class Dns(pulumi.ComponentResource):
@@ -40,8 +43,8 @@ class Dns(pulumi.ComponentResource):
                 fqdn=spec.name if router.is_address else router.host,
                 port=router.port,
                 resource_path=spec.health_path,
-                request_interval=HEALTH_INTERVAL_S,
-                failure_threshold=HEALTH_FAILURES,
+                request_interval=CHECKS.interval_s,
+                failure_threshold=CHECKS.failures,
                 enable_sni=router.scheme == "https",
                 tags={**site.labels, "Name": site.name(router.site)},
                 opts=child,

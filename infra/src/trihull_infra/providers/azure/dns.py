@@ -11,12 +11,13 @@ from pulumi_azure_native import dns as azure_dns
 from pulumi_azure_native import trafficmanager
 
 from trihull_infra import provider
-from trihull_infra.domain import DnsSpec, RouterEndpoint, probed_alike
-from trihull_infra.provider import HEALTH_FAILURES, HEALTH_INTERVAL_S, Site
+from trihull_infra.cloud import Cloud
+from trihull_infra.domain import HEALTH_CHECKS, DnsSpec, RouterEndpoint, probed_alike
+from trihull_infra.provider import Site
 
 EXTERNAL: Final = "Microsoft.Network/trafficManagerProfiles/externalEndpoints"
 DOMAIN: Final = "trafficmanager.net"  # of the public cloud, the only one that this provider serves
-TIMEOUT_S: Final = 5  # of one probe: 5 to 9 where probes go out every 10 s
+CHECKS: Final = HEALTH_CHECKS[Cloud.AZURE]
 
 
 class Dns(pulumi.ComponentResource):
@@ -44,9 +45,9 @@ class Dns(pulumi.ComponentResource):
                 protocol=probed.scheme.upper(),
                 port=probed.port,
                 path=spec.health_path,
-                interval_in_seconds=HEALTH_INTERVAL_S,
-                timeout_in_seconds=TIMEOUT_S,
-                tolerated_number_of_failures=HEALTH_FAILURES - 1,  # the next one is one too many
+                interval_in_seconds=CHECKS.interval_s,
+                timeout_in_seconds=CHECKS.timeout_s,
+                tolerated_number_of_failures=CHECKS.failures - 1,  # the next one is one too many
             ),
             endpoints=[
                 trafficmanager.EndpointArgs(

@@ -12,11 +12,12 @@ from pulumi_gcp import compute
 from pulumi_gcp import dns as cloud_dns
 
 from trihull_infra import provider
-from trihull_infra.domain import DnsSpec, RouterEndpoint, addresses_alike, probed_alike
-from trihull_infra.provider import HEALTH_FAILURES, Site
+from trihull_infra.cloud import Cloud
+from trihull_infra.domain import HEALTH_CHECKS, DnsSpec, RouterEndpoint, addresses_alike, probed_alike
+from trihull_infra.provider import Site
 
 SERVICE: Final = "Cloud DNS"
-INTERVAL_S: Final = 30  # the shortest that a health check from source regions takes (Compute's API, checkIntervalSec)
+CHECKS: Final = HEALTH_CHECKS[Cloud.GCP]
 SOURCE_REGIONS: Final = ("us-east1", "europe-west1", "asia-southeast1")  # exactly three; where checks come from
 
 
@@ -41,8 +42,8 @@ class Dns(pulumi.ComponentResource):
             f"{name}-check",
             name=site.name("routers"),
             description=f"Routers behind {spec.name}",
-            check_interval_sec=INTERVAL_S,
-            unhealthy_threshold=HEALTH_FAILURES,
+            check_interval_sec=CHECKS.interval_s,
+            unhealthy_threshold=CHECKS.failures,
             source_regions=list(SOURCE_REGIONS),
             http_health_check=http if probed.scheme == "http" else None,
             https_health_check=https if probed.scheme == "https" else None,
