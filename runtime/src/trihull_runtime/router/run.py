@@ -242,10 +242,13 @@ class _Router:
     async def _supervise(self) -> None:
         """Start Envoy again when it ended or hangs: at once, then with growing pauses while it does not stay."""
         pause_s, started, hangs = BACKOFF_S[0], time.monotonic(), 0
+        asked = time.monotonic()
         while True:
             await asyncio.sleep(0.1)
             if await asyncio.to_thread(self._process.alive):
-                hangs = hangs + 1 if await asyncio.to_thread(self._process.hangs) else 0
+                if time.monotonic() - asked > 1:  # a question costs Envoy more than a look at its lock
+                    hangs = hangs + 1 if await asyncio.to_thread(self._process.hangs) else 0
+                    asked = time.monotonic()
                 if hangs < HANGS:
                     continue
                 self._events.emit("envoy_hangs", "Envoy does not answer any more and is replaced", level="error")

@@ -155,16 +155,11 @@ def _router(layout: Layout) -> Json:
         {"name": "code", "value_format": "%RESPONSE_CODE%"},
         {"name": "flags", "value_format": "%RESPONSE_FLAGS%"},
     ]
-    counters = extension(
+    attempts = extension(
         "attempts",
         _STATS,
         stat_prefix=ATTEMPTS,
         counters=[{"stat": {"name": "total", "tags": [site, *outcome]}, "value_fixed": 1}],
-    )
-    durations = extension(
-        "durations",
-        _STATS,
-        stat_prefix=ATTEMPTS,
         histograms=[
             {
                 "stat": {"name": "duration", "tags": [site]},
@@ -173,7 +168,6 @@ def _router(layout: Layout) -> Json:
             }
         ],
     )
-    durations["filter"] = {"status_code_filter": {"comparison": _status("LE", 299)}}
     failed = extension(
         "failed",
         _FILE,
@@ -199,7 +193,7 @@ def _router(layout: Layout) -> Json:
         "envoy.filters.http.router",
         f"{_FILTERS}.http.router.v3.Router",
         suppress_envoy_headers=True,
-        upstream_log=[counters, durations, failed],
+        upstream_log=[attempts, failed],
     )
 
 
