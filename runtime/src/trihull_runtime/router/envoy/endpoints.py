@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from trihull_runtime.contract import Endpoint
-from trihull_runtime.router.envoy.values import METADATA, SOCKET_MATCH, SUBSET, Json
+from trihull_runtime.router.envoy.values import SOCKET_MATCH, SUBSET, Json
 from trihull_runtime.router.plan import PlannedSite
 
 LARGEST_MULTIPLE = 10_000  # Envoy sums weights in 32 bits
@@ -40,7 +40,7 @@ def _locality(site: PlannedSite, multiple: int, grpc: bool, asked: bool) -> Json
 
 
 def _endpoint(site: PlannedSite, endpoint: Endpoint, address: str, weight: int, asked: bool) -> Json:
-    metadata = {METADATA: {"site": site.name}, SOCKET_MATCH: {"site": site.name}}
+    metadata = {SOCKET_MATCH: {"site": site.name}}
     if asked:
         metadata[SUBSET] = {"site": site.name}
     found: Json = {

@@ -10,7 +10,7 @@ from trihull_runtime.router.envoy.clusters import INGRESS_SECRET
 from trihull_runtime.router.envoy.layout import Layout
 from trihull_runtime.router.envoy.refusing import CUSTOM_RESPONSE
 from trihull_runtime.router.envoy.routes import PROBE_ROUTES, ROUTES
-from trihull_runtime.router.envoy.values import SITES_CLUSTER, Json, extension, from_file, typed
+from trihull_runtime.router.envoy.values import SITE_NAME, SITES_CLUSTER, Json, extension, from_file, typed
 
 INGRESS = "ingress"
 PROBES = "probes"
@@ -150,7 +150,7 @@ def _health_filter() -> Json:
 
 def _router(layout: Layout) -> Json:
     """The end of the chain; it counts every attempt by site, and writes those down that went wrong."""
-    site = {"name": "site", "value_format": f"%UPSTREAM_METADATA({METADATA_SITE})%"}
+    site = {"name": "site", "value_format": SITE_NAME}
     outcome = [
         {"name": "code", "value_format": "%RESPONSE_CODE%"},
         {"name": "flags", "value_format": "%RESPONSE_FLAGS%"},
@@ -175,7 +175,7 @@ def _router(layout: Layout) -> Json:
         log_format={
             "json_format": {
                 "time": "%START_TIME(%s.%3f)%",
-                "site": f"%UPSTREAM_METADATA({METADATA_SITE})%",
+                "site": SITE_NAME,
                 "cluster": "%UPSTREAM_CLUSTER%",
                 "status": "%RESPONSE_CODE%",
                 "flags": "%RESPONSE_FLAGS%",
@@ -197,7 +197,6 @@ def _router(layout: Layout) -> Json:
     )
 
 
-METADATA_SITE = "trihull:site"
 _STATS = "envoy.extensions.access_loggers.stats.v3.Config"
 _FILE = "envoy.extensions.access_loggers.file.v3.FileAccessLog"
 
@@ -255,7 +254,7 @@ def _access_log(which: AccessLog, layout: Layout) -> list[Json]:
         "bytes_sent": "%BYTES_SENT%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
         "cluster": "%UPSTREAM_CLUSTER%",
-        "site": f"%UPSTREAM_METADATA({METADATA_SITE})%",
+        "site": SITE_NAME,
         "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
         "release": "%RESP(X-TRIHULL-RELEASE)%",
         "request_id": "%REQ(X-REQUEST-ID)%",

@@ -18,8 +18,8 @@ from trihull_runtime.router.envoy.actions import (
 from trihull_runtime.router.envoy.admission import CLASS_HEADER, host_options, open_to_all
 from trihull_runtime.router.envoy.refusing import CUSTOM_RESPONSE, refuse_stale
 from trihull_runtime.router.envoy.values import (
-    METADATA,
     SHADOW_CLUSTER,
+    SITE_NAME,
     SITES_CLUSTER,
     SUBSET,
     Json,
@@ -89,7 +89,7 @@ def render_probe_routes(plan: TrafficPlan, timings: Timings) -> Json:
 
 
 def _host(name: str, domains: list[str], routes: list[Json], clients: Clients | None) -> Json:
-    site = {"header": {"key": "x-trihull-site", "value": f"%UPSTREAM_METADATA({METADATA}:site)%"}}
+    site = {"header": {"key": "x-trihull-site", "value": SITE_NAME}}
     return {
         "name": name,
         "domains": domains,

@@ -10,9 +10,11 @@ Json = dict[str, Any]
 SITES_CLUSTER = "sites"  # every site once: its health is the router's own (`/routerz`), and probes go through it
 SHADOW_CLUSTER = "shadow"  # the control process, which compares what a shadow answers
 GRPC_CLUSTER = "grpc"
-METADATA = "trihull"  # namespace of an endpoint's metadata: {"site": name}
-SOCKET_MATCH = "envoy.transport_socket_match"  # Envoy's own namespace: selects the site's TLS settings
-SUBSET = "envoy.lb"  # Envoy's own namespace: selects a subset of a cluster's endpoints
+# Envoy's own namespaces of an endpoint's metadata, {"site": name}. The first selects the site's TLS settings; logs and
+# answers have the site's name from it too, since one more would make every endpoint larger.
+SOCKET_MATCH = "envoy.transport_socket_match"
+SUBSET = "envoy.lb"  # selects a subset of a cluster's endpoints
+SITE_NAME = f"%UPSTREAM_METADATA({SOCKET_MATCH}:site)%"
 
 
 def cluster_name(plan: ModelPlan) -> str:
