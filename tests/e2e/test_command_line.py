@@ -107,9 +107,8 @@ def test_every_mistake_of_an_environment_is_told_at_once(folder: Path) -> None:
 def test_an_occupied_port_is_named(folder: Path, taken: str) -> None:
     fleet = contract.Fleet.read(ROOT / "tests/golden/contract/fleet.json")
     endpoint = contract.Endpoint("http://127.0.0.1:1", "serving.internal")
-    dataclasses.replace(
-        fleet, sites=(dataclasses.replace(fleet.sites[0], endpoint=endpoint, ca_certificate=None),)
-    ).write(folder / "fleet.json")
+    only = dataclasses.replace(fleet.sites[0], endpoint=endpoint, ca_certificate=None)
+    dataclasses.replace(fleet, sites=(only,), routing=contract.Routing()).write(folder / "fleet.json")
     result = trihull(folder, "route", "--fleet", "fleet.json", "--state", "state", "--port", taken)
     assert result.returncode == 69, result.stdout + result.stderr
     assert taken in result.stderr
