@@ -1,6 +1,5 @@
 """Who is let in: API keys, tokens, residency classes and rate limits. All of it is Envoy's own filters."""
 
-import json
 import math
 from fractions import Fraction
 from importlib import resources
@@ -175,11 +174,3 @@ def _bucket(client: Client) -> Json:
         "tokens_per_fill": rate.numerator,
         "fill_interval": f"{rate.denominator}s",
     }
-
-
-def check_jwks(text: str) -> bool:
-    """Whether a text is a JSON Web Key Set (RFC 7517, 5); Envoy judges the keys themselves."""
-    try:
-        return isinstance(json.loads(text).get("keys"), list)
-    except (ValueError, AttributeError):
-        return False
