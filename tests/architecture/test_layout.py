@@ -12,8 +12,8 @@ from trihull_infra.cloud import Cloud
 ROOT = Path(__file__).parents[2]
 TOP = {"infra", "packaging", "runtime", "stacks", "tests", "docs", "pyproject.toml", "uv.lock", "Makefile", "LICENSE"}
 PROVIDER_FILES = {
-    "__init__.py", "connection.py", "network.py", "cluster.py", "pools.py", "registry.py", "bucket.py", "identity.py",
-    "dns.py", "describe.py",
+    "__init__.py", "provider.py", "spec.py", "connection.py", "network.py", "keys.py", "logs.py", "cluster.py",
+    "pools.py", "registry.py", "bucket.py", "identity.py", "dns.py", "describe.py",
 }  # fmt: skip
 OWN_FILES = {Cloud.AZURE: {"roles.py"}}  # what one cloud has and the others have no place for
 

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -18,54 +19,38 @@ from trihull_infra.deploy.context import Documents
 from trihull_infra.environment import Environment
 
 REPOSITORY = Path(__file__).parents[2]
+WRITTEN = Path(__file__).parent / "environments"
 RELEASE = f"sha256:{'a' * 64}"
 IMAGE = f"sha256:{'b' * 64}"
 ROUTER = f"sha256:{'c' * 64}"
 PROGRAMS: dict[str, Callable[[], None]] = {"site": site.run, "serving": serving.run, "routing": routing.run}
 
-# What local does not ask for: guarded, private, larger, half of it spot.
-FULL = """
-version: 1
-name: longestname1
-owner: platform
-tags: {cost_centre: models}
-protect: true
-kubernetes_version: "1.33"
-clouds:
-  aws:
-    region: us-east-1
-    zones: [us-east-1a, us-east-1b, us-east-1c]
-    account: "123456789012"
-    administrators: [arn:aws:iam::123456789012:role/a, arn:aws:iam::123456789012:user/b]
-    residency: us
-  gcp:
-    region: us-east1
-    zones: [us-east1-b, us-east1-c, us-east1-d]
-    project: some-project
-    administrators: ["group:a@example.com", "user:b@example.com"]
-    residency: us
-  azure:
-    region: eastus
-    zones: ["1", "2", "3"]
-    subscription: 11111111-1111-1111-1111-111111111111
-    administrators: [00000000-0000-0000-0000-00000000000a, 00000000-0000-0000-0000-00000000000b]
-    residency: us
-api_server: {authorised_networks: []}
-pools: {serving: {machine: large, nodes_min: 4, nodes_max: 9, spot_share: 0.5}}
-serving: {replicas_min: 3, replicas_max: 12}
-routing:
-  policy: local-first
-  replicas: 2
-  replicas_max: 6
-  timings: wan
-  classes: {strict: {residencies: [us], hosts: [us.models.example.com]}}
-  default_class: strict
-  hedge_after_s: 0.5
-  max_in_flight: 1000
-  clients_secret: model-clients
-  tls_secret: router-tls
-releases: {require_gate: false}
+ENVIRONMENTS = ("local", "longestname1", "given")
+# What the environments know as a cluster that is there already.
+ON_PREMISES = """
+    kubernetes:
+      region: basement
+      residency: eu
+      context: on-premises
+      kubeconfig: ../kubeconfig.yaml
+      registry: registry.example.com/models
+      bucket: s3://evidence
+      priority: 3
 """
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "clusters": [
+        {"name": name, "cluster": {"server": f"https://{name}.example", "certificate-authority-data": "TUlJQg=="}}
+        for name in ("on-premises", "other")
+    ],
+    "users": [
+        {"name": name, "user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "login"}}}
+        for name in ("on-premises", "other")
+    ],
+    "contexts": [{"name": name, "context": {"cluster": name, "user": name}} for name in ("on-premises", "other")],
+    "current-context": "other",
+}
 ADDRESSES = {"aws": "http://192.0.2.1:8080", "gcp": "http://192.0.2.2:8080", "azure": "http://192.0.2.3:8080"}
 NAMES = {**ADDRESSES, "aws": "https://lb.example.net", "gcp": "https://192.0.2.2", "azure": "https://192.0.2.3"}
 DNS = {
@@ -93,7 +78,7 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     return Cloud(request.param)
 
 
-@pytest.fixture(params=["local", "longestname1"])
+@pytest.fixture(params=ENVIRONMENTS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -109,12 +94,17 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("stacks")
     environments = root / "environments"
     environments.mkdir()
-    (environments / "local.yaml").write_bytes((REPOSITORY / "stacks/environments/local.yaml").read_bytes())
-    (environments / "longestname1.yaml").write_text(FULL)
+    local = (REPOSITORY / "stacks/environments/local.yaml").read_text()
+    assert "\nclouds:\n" in local
+    given = textwrap.indent(textwrap.dedent(ON_PREMISES).strip("\n"), "  ")
+    (environments / "local.yaml").write_text(local.replace("\nclouds:\n", f"\nclouds:\n{given}\n"))
+    for name in ENVIRONMENTS[1:]:
+        (environments / f"{name}.yaml").write_text((WRITTEN / f"{name}.yaml").read_text())
+    (root / "kubeconfig.yaml").write_text(json.dumps(KUBECONFIG))
     for project in PROGRAMS:
         (root / project).mkdir()
     write_release(root / "release")
-    for name in ("local", "longestname1"):
+    for name in ENVIRONMENTS:
         write_documents(environments, name)
     return root
 
@@ -201,7 +191,11 @@ def run_dns(tmp_path: Path) -> RunDns:
 
     def once(cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording:
         # By priority azure comes first, and aws before gcp as the clouds are listed.
-        text = FULL.replace("    subscription:", "    priority: 0\n    subscription:")
+        text = (
+            (WRITTEN / "longestname1.yaml")
+            .read_text()
+            .replace("    subscription:", "    priority: 0\n    subscription:")
+        )
         for key in ("account", "project"):
             text = text.replace(f"    {key}:", f"    priority: 1\n    {key}:")
         (environments / "longestname1.yaml").write_text(f"{text}dns: {DNS[cloud]}\n")

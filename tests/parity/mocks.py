@@ -5,10 +5,10 @@ is unknown, as the engine would have it.
 """
 
 import asyncio
-import base64
-import json
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import empty_pb2, json_format, struct_pb2
@@ -16,63 +16,27 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 from pulumi.runtime.stack import Stack, massage, run_pulumi_func
 
+from trihull_infra.emulators.plugins import values
+from trihull_infra.emulators.plugins.recorded import decoded
+from trihull_infra.emulators.recorder.answers import Place, Request
+from trihull_infra.emulators.recorder.clouds import CLOUDS
+from trihull_infra.emulators.recorder.facts import facts, unversioned
+from trihull_infra.emulators.recorder.identities import certificate_authority
+from trihull_infra.emulators.recorder.recording import Recorder
 from trihull_infra.registered import Registered
 from trihull_runtime.contract.site import SECRET_FIELDS
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n"
-CA = base64.b64encode(PEM.encode()).decode()
-KUBECONFIG = json.dumps(
-    {"clusters": [{"name": "x", "cluster": {"server": "https://aks.example", "certificate-authority-data": CA}}]}
-)
-SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+CREATED = "2026-01-01T00:00:00Z"
+REGISTRIES = Path("/var/lib/trihull/registries")  # only a name here: nothing touches a file
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"  # pulumi/sdk, common/resource/sig: what kind of special value this is
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN = rpc.UNKNOWN
 
-# Outputs that only the cloud knows, for the types whose outputs our programs read.
+# Outputs that only the other side knows, for types of no cloud; those of clouds are the recorder's.
 COMPUTED: Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
-    "aws:kms/key:Key": lambda name, _: {"arn": f"arn:aws:kms:::key/{name}", "keyId": name},
-    "aws:iam/role:Role": lambda name, _: {"arn": f"arn:aws:iam::123456789012:role/{name}"},
-    "aws:ec2/eip:Eip": lambda name, _: {"allocationId": f"eipalloc-{name}"},
-    "aws:ec2/launchTemplate:LaunchTemplate": lambda *_: {"latestVersion": 1},
-    "aws:s3/bucket:Bucket": lambda _, inputs: {"arn": f"arn:aws:s3:::{inputs['bucket']}"},
-    "aws:ecr/repository:Repository": lambda _, inputs: {"repositoryUrl": f"registry.example/{inputs['name']}"},
-    "aws:eks/cluster:Cluster": lambda _, inputs: {
-        "arn": f"arn:aws:eks:::cluster/{inputs['name']}",
-        "endpoint": "https://eks.example",
-        "certificateAuthority": {"data": CA},
-    },
-    "gcp:container/cluster:Cluster": lambda *_: {
-        "endpoint": "192.0.2.1",
-        "masterAuth": {"clusterCaCertificate": CA},
-    },
-    "gcp:serviceaccount/account:Account": lambda _, inputs: {
-        "email": f"{inputs['accountId']}@trihull-local.iam.gserviceaccount.com",
-        "name": f"projects/trihull-local/serviceAccounts/{inputs['accountId']}",
-    },
-    "gcp:artifactregistry/repository:Repository": lambda _, inputs: {
-        "registryUri": f"docker.pkg.example/{inputs['repositoryId']}",
-        "name": inputs["repositoryId"],
-    },
-    "azure-native:resources:ResourceGroup": lambda _, inputs: {"name": inputs["resourceGroupName"]},
-    "azure-native:network:VirtualNetwork": lambda _, inputs: {"name": inputs["virtualNetworkName"]},
-    "azure-native:containerservice:ManagedCluster": lambda _, inputs: {
-        "name": inputs["resourceName"],
-        # Given as a list, returned as a map: the API's own shape.
-        "identity": {"type": "UserAssigned", "userAssignedIdentities": {"id": {"principalId": "p", "clientId": "c"}}},
-        "oidcIssuerProfile": {"enabled": True, "issuerURL": "https://issuer.example/"},
-    },
-    "azure-native:managedidentity:UserAssignedIdentity": lambda name, inputs: {
-        "name": inputs["resourceName"],
-        "principalId": f"principal-{name}",
-        "clientId": f"client-{name}",
-    },
-    "azure-native:containerregistry:Registry": lambda _, inputs: {"loginServer": "acr.example"},
-    "azure-native:storage:StorageAccount": lambda _, inputs: {"name": inputs["accountName"]},
-    "azure-native:storage:BlobContainer": lambda _, inputs: {"name": inputs["containerName"]},
-    "azure-native:containerservice:AgentPool": lambda _, inputs: {"name": inputs["agentPoolName"]},
     "tls:index/privateKey:PrivateKey": lambda *_: {"privateKeyPem": {SIGNATURE: SECRET, "value": KEY}},
     "tls:index/selfSignedCert:SelfSignedCert": lambda *_: {"certPem": PEM},
     "tls:index/certRequest:CertRequest": lambda *_: {"certRequestPem": "-----BEGIN CERTIFICATE REQUEST-----\n"},
@@ -151,6 +115,26 @@ def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
     return json_format.ParseDict(value, struct_pb2.Struct())
 
 
+def _marked(value: Any) -> Any:
+    """Return a value with what is unknown as the recorder knows it."""
+    if value == UNKNOWN:
+        return values.UNKNOWN
+    if isinstance(value, Mapping):
+        return {key: _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list) else value
+
+
+def _wire(value: Any) -> Any:
+    """Return what the recorder answers as it travels."""
+    if value is values.UNKNOWN:
+        return UNKNOWN
+    if isinstance(value, values.Secret):
+        return {SIGNATURE: SECRET, "value": _wire(value.value)}
+    if isinstance(value, Mapping):
+        return {key: _wire(item) for key, item in value.items()}
+    return [_wire(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 class _Monitor(mocks.MockMonitor):
     """The engine's side of a run: answers registrations at once, and writes them down."""
 
@@ -158,6 +142,8 @@ class _Monitor(mocks.MockMonitor):
         self.recording = Recording()
         self._preview = preview
         self._references = references
+        self._made_ones: dict[tuple[str, str], dict[str, Any]] = {}
+        self._configuration: dict[str, dict[str, Any]] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         urn = f"urn:pulumi:stack::project::{request.type}::{request.name}"
@@ -179,13 +165,40 @@ class _Monitor(mocks.MockMonitor):
             )
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn, object=request.object)
+        return self._made(request, urn, inputs)
+
+    def _made(self, request: Any, urn: str, inputs: Any) -> Any:
+        """Answer as the recorder of the type's cloud does; in a preview, what only the cloud knows is unknown."""
         known = json_format.MessageToDict(request.object)
-        # Only what the program said is known in a preview.
+        package = request.type.partition(":")[0]
+        if package in CLOUDS:
+            recorder = Recorder(package)
+            given = _marked(opened(inputs))
+            if self._preview:
+                outputs = recorder.foresee(request.type, given)
+                return resource_pb2.RegisterResourceResponse(urn=urn, object=_struct({**known, **_wire(outputs)}))
+            seed = hashlib.sha256(urn.encode()).hexdigest()
+            answer = recorder.answer(
+                Request(facts(request.type), request.name, given, seed, CREATED, self._place(package))
+            )
+            self._made_ones[unversioned(request.type), answer.id] = {
+                **answer.outputs,
+                "__certificate": certificate_authority(answer.id, request.name),
+            }
+            state = {**known, **_wire(recorder.mark(request.type, answer.outputs))}
+            return resource_pb2.RegisterResourceResponse(urn=urn, id=answer.id, object=_struct(state))
         compute = COMPUTED.get(request.type)
         computed = compute(request.name, opened(inputs)) if compute is not None else {}
         state = {**known, **{key: UNKNOWN if self._preview else value for key, value in computed.items()}}
         identifier = "" if self._preview else f"id-{request.name}"
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=_struct(state))
+
+    def _place(self, package: str) -> Place:
+        for one in self.recording.resources:
+            if one.type == f"pulumi:providers:{package}":
+                self._configuration[package] = decoded(opened(one.inputs))
+        configuration = self._configuration.get(package, {})
+        return Place(CLOUDS[package].SITE, CLOUDS[package].region(configuration), REGISTRIES, configuration)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         assert request.type == "pulumi:pulumi:StackReference", request.type
@@ -202,9 +215,14 @@ class _Monitor(mocks.MockMonitor):
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         self.recording.invokes.append((request.tok, _read(request.args), request.provider))
-        assert request.tok == "azure-native:containerservice:listManagedClusterUserCredentials", request.tok
-        answer = {"kubeconfigs": [{"name": "clusterUser", "value": base64.b64encode(KUBECONFIG.encode()).decode()}]}
-        return provider_pb2.InvokeResponse(**{"return": _struct(answer)})
+        package = request.tok.partition(":")[0]
+        arguments = _marked(opened(_read(request.args)))
+        answer = CLOUDS[package].invoke(request.tok, arguments, self._place(package), self._find)
+        plain = {key: value for key, value in answer.items() if not key.startswith("__")}
+        return provider_pb2.InvokeResponse(**{"return": _struct(_wire(plain))})
+
+    def _find(self, token: str, resource_id: str) -> Any:
+        return self._made_ones.get((token, resource_id))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         if "pulumi:pulumi:Stack" in request.urn:

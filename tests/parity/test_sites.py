@@ -1,10 +1,11 @@
 """The sites of an environment are the same on every cloud but for what is declared, and each trap is dealt with."""
 
+import base64
 import dataclasses
 import ipaddress
 import json
 import re
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,32 +13,14 @@ import pytest
 from tests.parity import mocks
 from tests.parity.conftest import Run
 from tests.parity.mocks import Recording
+from tests.parity.tokens import BUCKETS, CLUSTERS, KEYS, POOLS, PROVISIONED, REGISTRIES
 from trihull_infra import addresses, naming, provider
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder.facts import facts
-from trihull_infra.environment import Environment
-from trihull_infra.provider import Properties, capabilities
+from trihull_infra.environment import Environment, PoolSpec, load
+from trihull_infra.provider import Properties, capabilities, every_share
+from trihull_infra.registered import Registered
 
-POOLS = {
-    Cloud.AWS: "aws:eks/nodeGroup:NodeGroup",
-    Cloud.GCP: "gcp:container/nodePool:NodePool",
-    Cloud.AZURE: "azure-native:containerservice:AgentPool",
-}
-CLUSTERS = {
-    Cloud.AWS: "aws:eks/cluster:Cluster",
-    Cloud.GCP: "gcp:container/cluster:Cluster",
-    Cloud.AZURE: "azure-native:containerservice:ManagedCluster",
-}
-BUCKETS = {
-    Cloud.AWS: "aws:s3/bucket:Bucket",
-    Cloud.GCP: "gcp:storage/bucket:Bucket",
-    Cloud.AZURE: "azure-native:storage:StorageAccount",
-}
-REGISTRIES = {
-    Cloud.AWS: "aws:ecr/repository:Repository",
-    Cloud.GCP: "gcp:artifactregistry/repository:Repository",
-    Cloud.AZURE: "azure-native:containerregistry:Registry",
-}
 # Limits of the clouds' own names: (type, argument, pattern).
 NAMES = [
     ("aws:s3/bucket:Bucket", "bucket", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
@@ -62,6 +45,19 @@ NAMES = [
 ]
 
 
+NAME_OF_POOL = {Cloud.AWS: "nodeGroupName", Cloud.GCP: "name", Cloud.AZURE: "agentPoolName"}
+NETWORKS = {
+    Cloud.AWS: {"aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/natGateway:NatGateway"},
+    Cloud.GCP: {"gcp:compute/network:Network", "gcp:compute/subnetwork:Subnetwork", "gcp:compute/routerNat:RouterNat"},
+    Cloud.AZURE: {"azure-native:network:VirtualNetwork", "azure-native:network:NatGateway"},
+}
+
+
+@pytest.fixture(params=PROVISIONED)
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    return Cloud(request.param)
+
+
 @pytest.fixture
 def site(run: Run, name: str, cloud: Cloud) -> Recording:
     return run("site", f"{name}-{cloud}")
@@ -75,24 +71,36 @@ def properties(site: Recording, cloud: Cloud) -> Properties:
 def every_property(run: Run, name: str) -> dict[Cloud, dict[str, Any]]:
     return {
         cloud: dataclasses.asdict(provider.load(cloud).describe(run("site", f"{name}-{cloud}").registered))
-        for cloud in Cloud
+        for cloud in PROVISIONED
     }
+
+
+def own(name: str) -> bool:
+    """Whether the environment's sites are made whole; of what it names as existing nothing is known."""
+    return name != "given"
 
 
 def test_sites_differ_in_nothing_that_is_not_declared(run: Run, name: str) -> None:
     described = every_property(run, name)
     for field in dataclasses.fields(Properties):
-        values = [described[cloud][field.name] for cloud in Cloud if field.name not in capabilities(cloud).differs]
-        assert all(value == values[0] for value in values), f"{field.name}: {values}"
+        values = [
+            described[cloud][field.name] for cloud in PROVISIONED if field.name not in capabilities(cloud).differs
+        ]
+        if field.name == "labels":  # each cloud may be given tags of its own
+            shared = set.intersection(*(set(value.items()) for value in values))
+            assert {"owner", "environment", "application"} <= {key for key, _ in shared}
+        else:
+            assert all(value == values[0] for value in values), f"{field.name}: {values}"
 
 
-def test_every_declared_difference_is_one(run: Run, name: str) -> None:
-    described = every_property(run, name)
-    for cloud in Cloud:
+@pytest.mark.parametrize("asked", ["local", "longestname1"])
+def test_every_declared_difference_is_one(run: Run, asked: str) -> None:
+    described = every_property(run, asked)
+    for cloud in PROVISIONED:
         for field, reason in capabilities(cloud).differs.items():
             others = [
                 described[other][field]
-                for other in Cloud
+                for other in PROVISIONED
                 if field not in capabilities(other).differs and other != cloud
             ]
             assert others, f"{field} differs on every cloud"
@@ -100,40 +108,79 @@ def test_every_declared_difference_is_one(run: Run, name: str) -> None:
             assert len(reason) > 20
 
 
-def test_site_is_what_the_environment_asks_for(properties: Properties, spec: Environment, cloud: Cloud) -> None:
-    pool = spec.pools.serving
-    assert properties.nodes_min == pool.nodes_min, "node counts are those of the whole pool, over all zones"
-    assert properties.nodes_max == pool.nodes_max, "node counts are those of the whole pool, over all zones"
-    assert properties.node_vcpus == pool.resolved.vcpus
-    assert properties.node_memory_gib == pool.resolved.memory_gib
-    assert properties.zones == len(spec.site(cloud).zones)
-    assert properties.kubernetes_version == spec.kubernetes_version
-    assert properties.api_server_networks == spec.api_server.authorised_networks
-    assert properties.api_server_private_only == (not spec.api_server.authorised_networks)
-    assert properties.deletion_guarded == spec.protect
-    assert properties.labels == spec.labels
-    assert (properties.spot_nodes_max > 0) == (pool.spot_share > 0)
+def test_site_is_what_the_environment_asks_for(
+    properties: Properties, spec: Environment, cloud: Cloud, name: str
+) -> None:
+    pools = {pool.name: pool for pool in properties.pools}
+    assert set(pools) == set(spec.pools.all)
+    for key, asked in spec.pools.all.items():
+        pool, machine = pools[key], asked.resolved
+        assert pool.nodes_min == asked.nodes_min, "node counts are those of the whole pool, over all zones"
+        assert (pool.vcpus, pool.memory_gib) == (machine.vcpus, machine.memory_gib)
+        assert pool.architecture == machine.architecture
+        assert pool.accelerator == (machine.accelerator.class_name if machine.accelerator else None)
+        assert pool.labelled
+        share = asked.spot_share if isinstance(asked, PoolSpec) else 0
+        assert (pool.spot_nodes_max > 0) == (share > 0)
+        if share > 0 and isinstance(asked, PoolSpec) and asked.on_demand_fallback:
+            assert pool.on_demand_nodes_max == asked.nodes_max, "without spot all of the pool may be on demand"
+        else:
+            assert pool.nodes_max == asked.nodes_max, "node counts are those of the whole pool, over all zones"
+    if own(name):
+        assert properties.zones == len(spec.site(cloud).zone_names)
+        assert properties.kubernetes_version == spec.kubernetes_version
+        assert properties.api_server_networks == spec.api_server.authorised_networks
+        assert properties.api_server_private_only == (not spec.api_server.authorised_networks)
+        assert properties.deletion_guarded == spec.protect
+        assert properties.connections_logged == spec.network.flow_logs
+        assert properties.keys_rotated_days == spec.keys.rotation_days
+    assert properties.logs_kept_days == spec.retention.logs_days
+    assert properties.labels == {**spec.labels, **spec.site(cloud).own_tags}
+    assert properties.deployer == (spec.ci.subject if spec.ci is not None else None)
 
 
-def test_site_is_secure_by_default(properties: Properties, cloud: Cloud) -> None:
-    wanted = {
-        "api_server_cloud_identities_only",
-        "control_plane_logged",
-        "network_policy_enforced",
-        "spot_nodes_tainted",
-        "nodes_private",
-        "nodes_with_own_identity",
-        "node_metadata_guarded",
-        "registry_tags_immutable",
-        "registry_scans",
-        "registry_named_accounts_only",
-        "bucket_versioned",
-        "bucket_private",
-        "bucket_identities_only",
-        "bucket_tls_only",
-    }
-    for field in wanted - set(capabilities(cloud).differs):
+SECURE = {
+    "nodes_private",
+    "registry_reached_privately",
+    "bucket_reached_privately",
+    "upgrades_in_window",
+    "minor_upgrades_only_by_hand",
+    "api_server_cloud_identities_only",
+    "control_plane_logged",
+    "control_plane_guaranteed",
+    "secrets_with_own_key",
+    "network_policy_enforced",
+    "metrics_for_autoscaling",
+    "nodes_with_own_identity",
+    "node_metadata_guarded",
+    "node_disks_with_own_key",
+    "nodes_verified_at_boot",
+    "pools_scale_themselves",
+    "registry_tags_immutable",
+    "registry_scans",
+    "registry_named_accounts_only",
+    "registry_with_own_key",
+    "registry_forgets_leftovers",
+    "registry_audited",
+    "bucket_versioned",
+    "bucket_private",
+    "bucket_identities_only",
+    "bucket_tls_only",
+    "bucket_with_own_key",
+    "bucket_forgets_old_versions",
+    "bucket_access_logged",
+    "serving_reads_releases",
+    "serving_writes_captured_data_only",
+}
+
+
+@pytest.mark.parametrize("asked", ["local", "longestname1"])
+def test_site_is_secure_by_default(run: Run, asked: str, cloud: Cloud) -> None:
+    properties = provider.load(cloud).describe(run("site", f"{asked}-{cloud}").registered)
+    for field in sorted(SECURE - set(capabilities(cloud).differs)):
         assert getattr(properties, field) is True, field
+    for pool in properties.pools:
+        assert pool.tainted, f"{pool.name}: what does not belong there is kept off"
 
 
 def test_serving_has_an_identity_of_its_own(properties: Properties) -> None:
@@ -149,7 +196,7 @@ def test_names_keep_within_the_clouds_limits(run: Run, name: str, token: str, ar
 
 def test_names_of_two_accounts_do_not_clash() -> None:
     names = {naming.globally_unique("dev", cloud, account) for cloud in Cloud for account in ("a", "b")}
-    assert len(names) == 6
+    assert len(names) == 2 * len(Cloud)
 
 
 def test_every_name_follows_from_the_environment(run: Run, cloud: Cloud) -> None:
@@ -169,109 +216,52 @@ def facts_of(token: str) -> set[str]:
 
 def test_protected_environments_guard_what_cannot_be_made_again(run: Run, cloud: Cloud) -> None:
     guarded = {one.type for one in run("site", f"longestname1-{cloud}").resources if one.protect}
-    assert {CLUSTERS[cloud], BUCKETS[cloud], REGISTRIES[cloud]} <= guarded
-    if cloud == Cloud.AWS:
-        assert "aws:kms/key:Key" in guarded
+    assert {CLUSTERS[cloud], BUCKETS[cloud], REGISTRIES[cloud], KEYS[cloud]} <= guarded
     assert not any(one.protect for one in run("site", f"local-{cloud}").resources)
 
 
-def test_spot_pools_are_tainted_and_labelled_alike(run: Run, cloud: Cloud) -> None:
-    pools = [one for one in run("site", f"longestname1-{cloud}").registered if one.type == POOLS[cloud]]
-    assert len(pools) == 2, "half spot is a pool of each kind"
-    read: dict[Cloud, Callable[[Any], tuple[set[str], Any]]] = {
-        Cloud.AWS: lambda pool: (
-            {f"{taint['key']}={taint['value']}:{taint['effect']}" for taint in pool.get("taints") or ()},
-            pool.get("labels"),
-        ),
-        Cloud.GCP: lambda pool: (
-            {f"{taint['key']}={taint['value']}:{taint['effect']}" for taint in pool.get("nodeConfig", "taints") or ()},
-            pool.get("nodeConfig", "labels"),
-        ),
-        Cloud.AZURE: lambda pool: (set(pool.get("nodeTaints") or ()), pool.get("nodeLabels")),
-    }
-    (steady_taints, steady_labels), (spot_taints, spot_labels) = (read[cloud](pool) for pool in pools)
-    assert steady_taints == set()
-    assert steady_labels == {"trihull.internal/pool": "serving"}
-    assert spot_labels == {"trihull.internal/pool": "serving", "trihull.internal/spot": "true"}
-    effect = "NoSchedule" if cloud == Cloud.AZURE else "NO_SCHEDULE"
-    assert f"trihull.internal/spot=true:{effect}" in spot_taints
+def test_what_is_there_already_is_not_made_again(run: Run, cloud: Cloud) -> None:
+    made = {one.type for one in run("site", f"given-{cloud}").registered}
+    assert not made & {CLUSTERS[cloud], REGISTRIES[cloud], KEYS[cloud], *NETWORKS[cloud]}
+    assert BUCKETS[cloud] in made
+    assert POOLS[cloud] in made, "pools are ours, also in somebody else's cluster"
 
 
-def test_azures_own_spot_taint_is_declared(run: Run) -> None:
-    pools = run("site", "longestname1-azure").of_type(POOLS[Cloud.AZURE])
-    spot = next(pool for pool in pools if pool.inputs["scaleSetPriority"] == "Spot")
-    assert "kubernetes.azure.com/scalesetpriority=spot:NoSchedule" in spot.inputs["nodeTaints"]
-    assert spot.inputs["spotMaxPrice"] == -1
+def labels_and_taints(pool: Registered, cloud: Cloud) -> tuple[dict[str, str], set[str]]:
+    """Return a registered pool's labels, and its taints as `key=value`; each cloud writes them its own way."""
+    if cloud == Cloud.AZURE:
+        return pool.get("nodeLabels"), {taint.removesuffix(":NoSchedule") for taint in pool.get("nodeTaints") or ()}
+    labels, taints = ("labels",), ("taints",)
+    if cloud == Cloud.GCP:
+        labels, taints = ("nodeConfig", "labels"), ("nodeConfig", "taints")
+    found = pool.get(*taints) or ()
+    assert all(taint["effect"] == "NO_SCHEDULE" for taint in found)
+    return pool.get(*labels), {f"{taint['key']}={taint['value']}" for taint in found}
+
+
+@pytest.mark.parametrize("asked", ["longestname1", "given"])
+def test_pools_are_labelled_and_tainted_alike(run: Run, projects: Path, asked: str, cloud: Cloud) -> None:
+    pools = {}
+    for one in run("site", f"{asked}-{cloud}").registered:
+        if one.type == POOLS[cloud]:
+            pools[one.get(NAME_OF_POOL[cloud])] = labels_and_taints(one, cloud)
+    for share in every_share(load(asked, projects / "environments").pools):
+        if cloud == Cloud.AZURE and share.pool == naming.SYSTEM_POOL and asked != "given":
+            assert share.name not in pools, "the system pool of a cluster of ours is its inline one"
+            continue
+        labels, taints = pools[share.name]
+        assert share.labels.items() <= labels.items()
+        assert {f"{key}={value}" for key, value in share.taints.items()} <= taints
+        own = capabilities(cloud).spot_taints if share.spot else {}
+        assert {f"{key}={value}" for key, value in own.items()} <= taints, "a taint of the cloud's own is declared"
+        if share.pool == naming.POOL and not share.spot:
+            assert taints == set(), "serving's own nodes take models and routers without asking"
 
 
 def test_what_an_autoscaler_changes_is_ignored(run: Run, cloud: Cloud) -> None:
     changed = {Cloud.AWS: "scalingConfig.desiredSize", Cloud.GCP: "initialNodeCount", Cloud.AZURE: "count"}[cloud]
     for pool in run("site", f"longestname1-{cloud}").of_type(POOLS[cloud]):
         assert changed in pool.ignore_changes
-
-
-def test_gke_node_counts_are_totals_never_per_zone(run: Run) -> None:
-    for pool in run("site", "longestname1-gcp").of_type(POOLS[Cloud.GCP]):
-        assert set(pool.inputs["autoscaling"]) == {"totalMinNodeCount", "totalMaxNodeCount", "locationPolicy"}
-        assert "nodeCount" not in pool.inputs
-
-
-def test_aks_has_one_inline_pool_for_the_system_alone(run: Run, name: str) -> None:
-    (pool,) = run("site", f"{name}-azure").the(CLUSTERS[Cloud.AZURE]).inputs["agentPoolProfiles"]
-    assert pool["mode"] == "System"
-    assert pool["minCount"] >= 1
-    assert pool["nodeTaints"] == ["CriticalAddonsOnly=true:NoSchedule"]
-
-
-def test_aks_control_plane_has_a_guaranteed_uptime(run: Run) -> None:
-    assert run("site", "local-azure").the(CLUSTERS[Cloud.AZURE]).inputs["sku"] == {"name": "Base", "tier": "Standard"}
-
-
-def test_gke_pools_are_never_inline(run: Run) -> None:
-    inputs = run("site", "local-gcp").the(CLUSTERS[Cloud.GCP]).inputs
-    assert inputs["removeDefaultNodePool"] is True
-    assert "nodePools" not in inputs
-    assert "nodeConfig" not in inputs
-
-
-def test_gke_guard_is_off_where_the_environment_says_so(run: Run) -> None:
-    assert run("site", "local-gcp").the(CLUSTERS[Cloud.GCP]).inputs["deletionProtection"] is False
-
-
-def test_eks_access_is_by_entries_alone(run: Run, name: str, spec: Environment) -> None:
-    site = run("site", f"{name}-aws")
-    assert site.the(CLUSTERS[Cloud.AWS]).inputs["accessConfig"] == {
-        "authenticationMode": "API",
-        "bootstrapClusterCreatorAdminPermissions": False,
-    }
-    entries = [one.inputs["principalArn"] for one in site.of_type("aws:eks/accessEntry:AccessEntry")]
-    assert entries == list(spec.site(Cloud.AWS).administrators)
-
-
-def test_eks_log_group_is_there_before_the_cluster(run: Run) -> None:
-    order = [one.type for one in run("site", "local-aws").resources]
-    group = run("site", "local-aws").the("aws:cloudwatch/logGroup:LogGroup").inputs
-    assert order.index("aws:cloudwatch/logGroup:LogGroup") < order.index(CLUSTERS[Cloud.AWS])
-    assert group["name"] == "/aws/eks/trihull-local/cluster"
-    assert group["retentionInDays"] == 90
-
-
-def test_eks_addons_bring_network_policy_metrics_and_identity(run: Run) -> None:
-    addons = {one.inputs["addonName"]: one.inputs for one in run("site", "local-aws").of_type("aws:eks/addon:Addon")}
-    assert {"vpc-cni", "kube-proxy", "coredns", "eks-pod-identity-agent", "metrics-server"} == set(addons)
-    assert json.loads(addons["vpc-cni"]["configurationValues"]) == {"enableNetworkPolicy": "true"}
-
-
-def test_s3_bucket_has_no_deprecated_inline_argument(run: Run) -> None:
-    inputs = run("site", "local-aws").the(BUCKETS[Cloud.AWS]).inputs
-    assert set(inputs) == {"bucket", "forceDestroy", "tags"}
-
-
-def test_azure_role_assignments_keep_their_names_and_are_replaced_not_changed(run: Run) -> None:
-    assignments = run("site", "local-azure").of_type("azure-native:authorization:RoleAssignment")
-    names = [one.inputs["roleAssignmentName"] for one in assignments]
-    assert len(set(names)) == len(names) >= 5
-    assert all(one.delete_before_replace for one in assignments)
 
 
 def test_api_server_is_never_open_to_everybody(run: Run, name: str, cloud: Cloud) -> None:
@@ -285,7 +275,7 @@ def test_kubeconfig_asks_for_tokens_and_holds_none(run: Run, name: str, cloud: C
     assert set(user["user"]) == {"exec"}
     assert user["user"]["exec"]["command"] in ("aws", "gke-gcloud-auth-plugin", "kubelogin")
     assert cluster["cluster"]["server"].startswith("https://")
-    assert cluster["cluster"]["certificate-authority-data"] == mocks.CA
+    assert base64.b64decode(cluster["cluster"]["certificate-authority-data"]).startswith(b"-----BEGIN CERTIFICATE")
 
 
 def test_engine_provider_is_bound_to_the_account(run: Run, name: str, spec: Environment, cloud: Cloud) -> None:
@@ -312,7 +302,7 @@ def test_networks_of_sites_do_not_overlap() -> None:
 
 def test_components_are_of_the_same_types_on_every_cloud(run: Run, cloud: Cloud) -> None:
     kinds = {one.type for one in run("site", f"local-{cloud}").resources if not one.custom}
-    files = ("network", "cluster", "pools", "registry", "bucket", "identity", "certificates")
+    files = ("network", "keys", "logs", "cluster", "pools", "registry", "bucket", "identity", "certificates")
     assert kinds == {f"trihull:{file}:{file.capitalize()}" for file in files}
 
 
@@ -336,8 +326,3 @@ def test_certificates_are_for_their_purpose_alone(run: Run, name: str, cloud: Cl
     assert len(request.inputs["subject"]["commonName"]) <= 64
     for one in site.of_type("tls:index/locallySignedCert:LocallySignedCert"):
         assert one.inputs["validityPeriodHours"] > one.inputs["earlyRenewalHours"] > 0
-
-
-def test_azure_resources_carry_no_aliases(run: Run) -> None:
-    native = [one for one in run("site", "local-azure").resources if one.type.startswith("azure-native:")]
-    assert sum(one.aliases for one in native) == 0

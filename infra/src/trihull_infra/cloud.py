@@ -1,4 +1,4 @@
-"""The clouds: one line per provider; the value is the name of its folder under `providers/`."""
+"""The clouds: one line per provider; the value is the name of its package (or file) under `providers/`."""
 
 import enum
 
@@ -9,3 +9,4 @@ class Cloud(enum.StrEnum):
     AWS = "aws"
     GCP = "gcp"
     AZURE = "azure"
+    KUBERNETES = "kubernetes"  # a cluster that is there already: on-premises, at the edge

@@ -14,11 +14,13 @@ APPLICATION: Final = "trihull"
 NAMESPACE: Final = "trihull"
 SERVING: Final = "trihull-serving"  # ServiceAccount, Deployment and Service
 ROUTER: Final = "trihull-router"
+SYSTEM_POOL: Final = "system"
 POOL: Final = "serving"
-SPOT_POOL: Final = "servingspot"
+ACCELERATOR_POOL: Final = "accelerator"
 IMAGES: Final = "images"  # the one repository of a site: images are told apart by digest
 POOL_LABEL: Final = "trihull.internal/pool"
 SPOT_LABEL: Final = "trihull.internal/spot"  # label and taint of spot nodes, the same on every cloud
+ACCELERATOR_LABEL: Final = "trihull.internal/accelerator"  # label and taint of nodes with one; value: the class
 
 
 def resource(environment: str, *parts: str) -> str:
@@ -37,3 +39,8 @@ def globally_unique(environment: str, cloud: Cloud, account: str) -> str:
 def server_name(environment: str, cloud: Cloud) -> str:
     """Return the DNS name that a site's serving certificate carries; it is checked, never looked up."""
     return f"serving.{cloud}.{environment}.trihull.internal"
+
+
+def pool(name: str, *, spot: bool) -> str:
+    """Return what a pool, or its spot half, is called on a cloud: at most 12 of [a-z] (AKS)."""
+    return f"{name[:8]}spot" if spot else name[:12]

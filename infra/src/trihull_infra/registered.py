@@ -4,12 +4,13 @@ Inputs are by the engine's names (camel case), as mocks and the recorder report 
 (preview) or is not there reads as None.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trihull_infra import naming
 from trihull_infra.machines import MACHINES, Machine
+from trihull_infra.properties import PoolProperties
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,59 @@ def machine_of(instance_type: str) -> Machine:
         if any(instance_type in types for types in machine.types.values()):
             return machine
     raise KeyError(instance_type)
+
+
+@dataclass(frozen=True)
+class Half:
+    """A node pool as a cloud has it: one half of a pool of ours; `taints` are their keys."""
+
+    instance_type: str
+    nodes_min: int
+    nodes_max: int
+    spot: bool
+    labels: Mapping[str, str]
+    taints: Collection[str]
+
+
+def pools_of(halves: Sequence[Half]) -> tuple[PoolProperties, ...]:
+    """Put the halves of each pool together, in the order of the pools' names."""
+    names = sorted({half.labels.get(naming.POOL_LABEL, "") for half in halves})
+    return tuple(
+        _pool(name, [half for half in halves if half.labels.get(naming.POOL_LABEL, "") == name]) for name in names
+    )
+
+
+def _pool(name: str, halves: Sequence[Half]) -> PoolProperties:
+    machine = machine_of(halves[0].instance_type)
+    spot = sum(half.nodes_max for half in halves if half.spot)
+    steady = sum(half.nodes_max for half in halves if not half.spot)
+    return PoolProperties(
+        name=name,
+        vcpus=machine.vcpus,
+        memory_gib=machine.memory_gib,
+        architecture=machine.architecture,
+        accelerator=machine.accelerator.class_name if machine.accelerator else None,
+        nodes_min=sum(half.nodes_min for half in halves),
+        nodes_max=steady + spot,
+        on_demand_nodes_max=steady,
+        spot_nodes_max=spot,
+        labelled=bool(name) and all(_labelled(half, machine) for half in halves),
+        tainted=all(_tainted(half, name, machine) for half in halves),
+    )
+
+
+def _labelled(half: Half, machine: Machine) -> bool:
+    accelerator = machine.accelerator
+    wanted = {naming.SPOT_LABEL: "true"} if half.spot else {}
+    wanted |= {naming.ACCELERATOR_LABEL: accelerator.class_name} if accelerator else {}
+    return wanted.items() <= dict(half.labels).items()
+
+
+def _tainted(half: Half, name: str, machine: Machine) -> bool:
+    """Whether what does not belong on these nodes is kept off."""
+    wanted = {naming.SPOT_LABEL} if half.spot else set()
+    wanted |= {naming.ACCELERATOR_LABEL} if machine.accelerator else set()
+    return wanted <= set(half.taints) and (name != naming.SYSTEM_POOL or bool(half.taints))
 
 
 def labels_of_all(registered: Sequence[Registered], keys: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The program of one cloud's site: network, cluster, pools, registry, bucket, identity, certificates.
+"""The program of one cloud's site: network, keys, logs, cluster, pools, registry, bucket, identity, certificates.
 
 It exports SiteOutputs field by field; what stands above (serving, routing) reads nothing else of it.
 """
@@ -8,9 +8,11 @@ from typing import Any
 import pulumi
 import pulumi_tls as tls
 
-from trihull_infra import program, provider
+from trihull_infra import program, provider, specs
 from trihull_infra.certificates import Certificates
+from trihull_infra.overrides import Hatch
 from trihull_infra.provider import Site
+from trihull_infra.spec.pools import PoolSpec
 from trihull_runtime.contract import SiteOutputs
 
 
@@ -19,15 +21,19 @@ def run() -> None:
     begun = program.begin()
     site = Site(begun.environment, begun.cloud)
     cloud = provider.load(site.cloud)
+    hatch = Hatch(site.spec.changes, f"{site.environment.name}.yaml: clouds.{site.cloud}.overrides")
+    hatch.open()
     opts = pulumi.ResourceOptions(providers=[cloud.connect(site)])
     network = cloud.network(site, opts)
-    cluster = cloud.cluster(site, network, opts)
-    pools = cloud.pools(site, network, cluster, opts)
-    registry = cloud.registry(site, network, pools, opts)
-    bucket = cloud.bucket(site, network, opts)
-    identity = cloud.identity(site, network, cluster, bucket, opts)
+    keys = cloud.keys(site, network, opts)
+    base = provider.Base(network, keys, cloud.logs(site, network, keys, opts))
+    cluster = cloud.cluster(site, base, opts)
+    pools = cloud.pools(site, base, cluster, opts)
+    registry = cloud.registry(site, base, pools, opts)
+    bucket = cloud.bucket(site, base, opts)
+    identity = cloud.identity(site, base, cluster, registry, bucket, opts)
     certificates = Certificates("certificates", site, pulumi.ResourceOptions(providers=[tls.Provider("tls")]))
-    pool = site.environment.pools.serving
+    hatch.close()
     exports: dict[str, Any] = {
         "version": SiteOutputs.CURRENT,
         "environment": site.environment.name,
@@ -40,6 +46,7 @@ def run() -> None:
         "registry": registry.address,
         "bucket": bucket.address,
         "identities": {purpose: dict(needs) for purpose, needs in identity.service_accounts.items()},
+        "deployer": dict(identity.deployer),
         "ca_certificate": certificates.ca.cert_pem,
         "router_certificate": certificates.router.cert_pem,
         "router_key": pulumi.Output.secret(certificates.router_key.private_key_pem),
@@ -47,15 +54,18 @@ def run() -> None:
         "serving_key": pulumi.Output.secret(certificates.serving_key.private_key_pem),
         "node_pools": [
             {
-                "name": "serving",
+                "name": name,
                 "vcpus": pool.resolved.vcpus,
                 "memory_gib": pool.resolved.memory_gib,
-                "accelerator": None,
+                "accelerator": pool.resolved.accelerator.class_name if pool.resolved.accelerator else None,
                 "nodes_min": pool.nodes_min,
                 "nodes_max": pool.nodes_max,
-                "spot_share": pool.spot_share,
+                "spot_share": pool.spot_share if isinstance(pool, PoolSpec) else 0,
             }
+            for name, pool in site.environment.pools.all.items()
+            if specs.provisions(site.cloud)
         ],
+        "overrides": hatch.told,
     }
     for name, value in exports.items():
         pulumi.export(name, value)

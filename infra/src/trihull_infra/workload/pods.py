@@ -77,7 +77,7 @@ def pod(
                 fs_group=USER,
                 seccomp_profile=core.v1.SeccompProfileArgs(type="RuntimeDefault"),
             ),
-            node_selector={naming.POOL_LABEL: naming.POOL},
+            node_selector=begun.environment.site(begun.cloud).node_selector(naming.POOL),
             tolerations=tolerations(begun),
             topology_spread_constraints=[
                 core.v1.TopologySpreadConstraintArgs(

@@ -5,7 +5,7 @@ fleet.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from trihull_runtime.contract.codec import Certificate, Document, Name, Pattern, Range
@@ -32,7 +32,9 @@ class SiteOutputs(Document):
 
     Certificates and keys are PEM; `registry` is `host/prefix` or `oci-layout://path`; `bucket` is an `s3:// gs:// az://
     file://` address; `identities` maps a purpose (`serving`, `router`) to the annotations and labels that its
-    ServiceAccount needs (`annotations.<key>` and `labels.<key>` -> value).
+    ServiceAccount needs (`annotations.<key>` and `labels.<key>` -> value); `deployer` is what CI needs to deploy without
+    a key, by name (empty where nothing deploys from CI); `overrides` are the arguments that the environment's escape
+    hatch set, `type name: arguments`. The last two came later: a site of an older state lacks them.
     """
 
     version: int
@@ -52,3 +54,5 @@ class SiteOutputs(Document):
     serving_certificate: Certificate
     serving_key: str
     node_pools: tuple[NodePool, ...]
+    deployer: Mapping[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 The generated classes say: every argument with its name on the wire and its type, which are required, which outputs may
 be absent, which outputs are secret, and (Azure above all) the allowed values. What they do not say, what forces a
-replacement, stands in replaces.toml.
+replacement, stands in `replaces/`.
 """
 
 import ast

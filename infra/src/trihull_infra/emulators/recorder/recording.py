@@ -130,13 +130,14 @@ class Recorder:
 
 @functools.cache
 def _table() -> dict[str, list[str]]:
-    data = resources.files(__package__).joinpath("replaces.toml").read_text(encoding="utf-8")
-    rows: dict[str, Any] = tomllib.loads(data)
+    rows: dict[str, Any] = {}
+    for file in sorted(resources.files(__package__).joinpath("replaces").iterdir(), key=lambda file: file.name):
+        rows |= tomllib.loads(file.read_text(encoding="utf-8"))
     return {token: list(row["properties"]) for token, row in rows.items()}
 
 
 def replaces(token: str) -> list[str]:
-    """Return the properties of a type whose change forces a replacement, as replaces.toml has them."""
+    """Return the properties of a type whose change forces a replacement, as `replaces/` has them."""
     return _table().get(token, [])
 
 

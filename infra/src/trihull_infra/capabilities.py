@@ -1,0 +1,37 @@
+"""What clouds can not do alike, declared in their `capabilities.toml` and never asked by `if cloud ==`."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trihull_infra.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """How a cloud differs from the others.
+
+    Args:
+        service_annotations: make a Service of type LoadBalancer a layer-4 one.
+        spot_taints: taints (all NoSchedule, key to value) that the cloud itself puts on spot nodes.
+        accelerator_taints: the same, on nodes with accelerators.
+        node_autoscaler: whether pools only grow and shrink by an autoscaler that is ours to run in the cluster.
+        spot_by_priorities: whether the cluster's autoscaler is told to prefer spot by a ConfigMap of priorities.
+        device_plugin: whether the plugin that hands out accelerators is ours to run in the cluster.
+        differs: a property -> the reason why it is not what the other clouds have.
+    """
+
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
+    spot_taints: Mapping[str, str] = field(default_factory=dict)
+    accelerator_taints: Mapping[str, str] = field(default_factory=dict)
+    node_autoscaler: bool = False
+    spot_by_priorities: bool = False
+    device_plugin: bool = False
+    differs: Mapping[str, str] = field(default_factory=dict)
+
+
+def capabilities(cloud: Cloud) -> Capabilities:
+    """Read what a cloud declares, without importing its SDK; nothing differs where it declares nothing."""
+    path = Path(__file__).parent / "providers" / cloud / "capabilities.toml"
+    return Capabilities(**tomllib.loads(path.read_text(encoding="utf-8"))) if path.is_file() else Capabilities()

@@ -1,0 +1,93 @@
+"""What an environment asks of Azure, beside what it asks of every cloud."""
+
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from trihull_infra.spec.base import Spec
+from trihull_infra.spec.sites import ProvisionedSpec
+
+UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+GROUP: Final = r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers"
+TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,512}$")]
+TagValue = Annotated[str, Field(pattern=r"^.{0,256}$")]
+
+
+class ExistingNetwork(Spec):
+    """A virtual network with a subnet for nodes; its way out (NAT gateway or firewall) is its owner's."""
+
+    id: str = Field(pattern=rf"^{GROUP}/Microsoft\.Network/virtualNetworks/[^/]+$", description="the network's full id")
+    subnet: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="the name of its subnet for nodes")
+    endpoints_subnet: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        description="the name of its subnet for private endpoints; that for nodes when left out",
+    )
+
+
+class Existing(Spec):
+    """What is there already and is used in place of something new."""
+
+    network: ExistingNetwork | None = Field(None, description="a virtual network and its subnets")
+    vault: str | None = Field(
+        None, pattern=rf"^{GROUP}/Microsoft\.KeyVault/vaults/[^/]+$", description="the full id of a key vault"
+    )
+    key: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9-]{1,127}$", description="the name of a key in existing.vault, used for everything"
+    )
+    cluster: str | None = Field(
+        None,
+        pattern=rf"^{GROUP}/Microsoft\.ContainerService/managedClusters/[^/]+$",
+        description="an AKS cluster's full id",
+    )
+    registry: str | None = Field(
+        None,
+        pattern=rf"^{GROUP}/Microsoft\.ContainerRegistry/registries/[^/]+$",
+        description="a container registry's full id",
+    )
+
+    @field_validator("key")
+    @classmethod
+    def _in_a_known_vault(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("vault") is None:
+            raise ValueError("expected existing.vault as well: the one that the key lies in")
+        return value
+
+    @field_validator("cluster")
+    @classmethod
+    def _in_a_known_network(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("network") is None:
+            raise ValueError("expected existing.network as well: the one that the cluster stands in")
+        return value
+
+
+class AzureSpec(ProvisionedSpec):
+    """A site on Azure; its zones are numbers in quotes."""
+
+    zones: tuple[Annotated[str, Field(pattern=r"^[123]$", description='"1", "2" or "3"')], ...] = Field(
+        min_length=2, max_length=3, description='two or three of "1", "2", "3"'
+    )
+    administrators: tuple[Annotated[str, Field(pattern=UUID)], ...] = Field(
+        min_length=1, description="a list of Entra object ids (lower-case UUIDs): who administers the cluster"
+    )
+    subscription: str = Field(pattern=UUID, description="a subscription id (a lower-case UUID)")
+    device_plugin: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
+        description="the NVIDIA device plugin's image, by digest; needed where pools.accelerator is asked for",
+    )
+    tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
+    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
+
+    @property
+    def account(self) -> str:
+        """Return the subscription's id."""
+        return self.subscription
+
+    @property
+    def own_tags(self) -> dict[str, str]:
+        """Return tags of this cloud alone."""
+        return self.tags
+
+
+SPEC: Final = AzureSpec
