@@ -3,10 +3,11 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 
-from trihull_infra import addresses, naming
+from trihull_infra import addresses, naming, program
 from trihull_infra.addresses import Addresses
 from trihull_infra.cloud import Cloud
 from trihull_infra.environment import Environment, SiteSpec
@@ -14,10 +15,14 @@ from trihull_infra.environment import Environment, SiteSpec
 
 @dataclass(frozen=True)
 class Site:
-    """One cloud's share of an environment, as the functions of a provider receive it."""
+    """One cloud's share of an environment, as the functions of a provider receive it.
+
+    `folder` holds the environment's file: paths in it are relative to that.
+    """
 
     environment: Environment
     cloud: Cloud
+    folder: Path = program.ENVIRONMENTS
 
     @property
     def spec(self) -> SiteSpec:
