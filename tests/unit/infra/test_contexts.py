@@ -90,7 +90,7 @@ def test_certificates_and_keys_in_files_are_taken_along(tmp_path: Path) -> None:
 
 
 def test_data_goes_before_a_file(tmp_path: Path) -> None:
-    given = {"certificate-authority": "not/there", "certificate-authority-data": "TUlJQg=="}
+    given: dict[str, Any] = {"certificate-authority": "not/there", "certificate-authority-data": "TUlJQg=="}
     cluster = extracted(write(tmp_path / "config", config("mine", **given)))["clusters"][0]["cluster"]
     assert cluster == {"server": "https://mine:6443", "certificate-authority-data": "TUlJQg=="}
 
