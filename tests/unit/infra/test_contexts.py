@@ -128,7 +128,7 @@ def test_where_the_kubeconfig_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert contexts.files(None, tmp_path, {}) == (tmp_path / ".kube" / "config",)
     assert contexts.files("~/mine", tmp_path / "environments", {"KUBECONFIG": "/else"}) == (tmp_path / "mine",)
     (named,) = contexts.files("../mine", tmp_path / "environments", {"KUBECONFIG": "/else"})
-    assert named == tmp_path / "environments" / ".." / "mine", "relative to the environment's file"
+    assert named == tmp_path / "mine", "relative to the environment's file"
 
 
 def test_a_context_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
