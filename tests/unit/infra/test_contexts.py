@@ -217,7 +217,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("clusters", "users", "contexts"), JSON)), JSON)
 def test_whatever_stands_in_a_file_the_answer_is_a_context_or_a_clear_error(
     tmp_path: Path, document: dict[str, Any], user: Any

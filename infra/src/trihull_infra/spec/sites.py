@@ -1,7 +1,7 @@
 """What every cloud is asked for; each cloud's own part stands in `providers/<cloud>/spec.py`."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field, field_validator
 
@@ -57,6 +57,9 @@ class SiteSpec(Spec):
 
 class ProvisionedSpec(SiteSpec):
     """A site whose network, cluster and storage trihull makes, or is given by name (`existing`)."""
+
+    # Of a cloud without instance types: it needs no row in data/machines.toml.
+    machines_of_any_size: ClassVar[bool] = False
 
     zones: tuple[str, ...] = Field(min_length=2, max_length=3, description="two or three zones of the region")
     administrators: tuple[str, ...] = Field(
