@@ -233,7 +233,9 @@ def identity(
 ) -> provider.Identity:
     """Bind ServiceAccounts, and CI, to identities of the cloud that hold the least that each purpose needs."""
     made = Identity("identity", site, cluster, registry, bucket, opts)
-    deployer = {} if made.deployer is None else {"role": made.deployer.arn, "region": site.spec.region}
+    deployer: dict[str, pulumi.Input[str]] = (
+        {} if made.deployer is None else {"role": made.deployer.arn, "region": site.spec.region}
+    )
     return provider.Identity(
         service_accounts={"serving": {}, "router": {}, AUTOSCALER: {}}, deployer=deployer, component=made
     )

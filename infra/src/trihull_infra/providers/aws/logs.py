@@ -187,7 +187,7 @@ def bucket_policy(site: Site) -> str:
             "Effect": "Allow",
             "Principal": {"Service": "logging.s3.amazonaws.com"},
             "Action": "s3:PutObject",
-            "Resource": f"{arn}/{ACCESS_PREFIX}/*",
+            "Resource": f"{arn}/{ACCESS_PREFIX}/{site.global_name}/*",
             "Condition": {"ArnLike": {"aws:SourceArn": source}, "StringEquals": {"aws:SourceAccount": account}},
         },
         {

@@ -30,7 +30,7 @@ def tls_only(arn: str) -> Statement:
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
-        "Principal": "*",
+        "Principal": {"AWS": "*"},
         "Action": "s3:*",
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
@@ -42,7 +42,7 @@ def recent_tls_only(arn: str) -> Statement:
     return {
         "Sid": "RecentTlsOnly",
         "Effect": "Deny",
-        "Principal": "*",
+        "Principal": {"AWS": "*"},
         "Action": "s3:*",
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},

@@ -7,7 +7,7 @@ Source: kubernetes/autoscaler, cluster-autoscaler/cloudprovider/aws/README.md @0
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pulumi
@@ -201,10 +201,16 @@ class Pools(pulumi.ComponentResource):
         ]
 
 
-def _auto_scaling_group(resources: list[eks.outputs.NodeGroupResource]) -> str:
-    (group,) = resources[0].autoscaling_groups or ()
-    assert group.name is not None
-    return group.name
+def _auto_scaling_group(resources: Sequence[eks.outputs.NodeGroupResource]) -> str:
+    """Return the name of a node group's one Auto Scaling group.
+
+    States that an emulator of version 0.1.0 wrote know none until they are updated, so a preview may go without.
+    """
+    names = [group.name for one in resources for group in one.autoscaling_groups or () if group.name is not None]
+    if not names and pulumi.runtime.is_dry_run():
+        return ""
+    (name,) = names
+    return name
 
 
 def labels(share: PoolShare) -> dict[str, str]:
