@@ -1,6 +1,7 @@
 """Cluster on AWS: EKS with access entries only, an own key for secrets, logs kept, and a restricted API server."""
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
 import pulumi
@@ -104,10 +105,12 @@ class Cluster(pulumi.ComponentResource):
         )
         self.name, self.arn, self.endpoint = self.cluster.name, self.cluster.arn, self.cluster.endpoint
         self.authority = self.cluster.certificate_authority.apply(lambda known: known.data or "")
-        self.administrators = [
+        administrators = [
             administrator(f"{name}-administrator-{index}", site, self.cluster.name, principal, child)
             for index, principal in enumerate(site.spec.administrators)
         ]
+        self.administrators = [one.entry for one in administrators]
+        self.administrator_policies = [one.policy for one in administrators]
         self.addons = [
             eks.Addon(
                 f"{name}-{addon}",
@@ -123,14 +126,22 @@ class Cluster(pulumi.ComponentResource):
         ]
 
 
+@dataclass(frozen=True)
+class Administrator:
+    """A role or user that administers inside a cluster, and by what."""
+
+    entry: eks.AccessEntry
+    policy: eks.AccessPolicyAssociation
+
+
 def administrator(
     name: str, site: Site, cluster: pulumi.Input[str], principal: pulumi.Input[str], opts: pulumi.ResourceOptions
-) -> eks.AccessPolicyAssociation:
+) -> Administrator:
     """Let a role or user administer inside a cluster."""
     entry = eks.AccessEntry(
         name, cluster_name=cluster, principal_arn=principal, type="STANDARD", tags=site.labels, opts=opts
     )
-    return eks.AccessPolicyAssociation(
+    policy = eks.AccessPolicyAssociation(
         f"{name}-policy",
         cluster_name=cluster,
         principal_arn=principal,
@@ -138,6 +149,7 @@ def administrator(
         access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[entry])),
     )
+    return Administrator(entry, policy)
 
 
 def cluster(site: Site, base: Base, opts: pulumi.ResourceOptions) -> provider.Cluster:

@@ -156,13 +156,14 @@ class Identity(pulumi.ComponentResource):
         )
         if bucket.key is not None:
             self.deployer_key_permissions = self._key(f"{name}-deployer-key", site, self.deployer, bucket.key)
-        self.deployer_access = administrator(
+        access = administrator(
             f"{name}-deployer-access",
             site,
             cluster.name,
             self.deployer.arn,
             pulumi.ResourceOptions(parent=self, depends_on=[cluster.component]),
         )
+        self.deployer_access, self.deployer_access_policy = access.entry, access.policy
 
     def _pods_role(self, name: str, site: Site, purpose: str) -> iam.Role:
         return iam.Role(

@@ -27,6 +27,7 @@ class Network(pulumi.ComponentResource):
         super().__init__("trihull:network:Network", name, None, opts)
         assert isinstance(site.spec, AwsSpec)
         self.route_tables: list[ec2.RouteTable] = []
+        self.route_table_associations: list[ec2.RouteTableAssociation] = []
         self.private_route_tables: list[ec2.RouteTable] = []
         self.endpoints: list[ec2.VpcEndpoint] = []
         existing = site.spec.existing.network
@@ -44,15 +45,9 @@ class Network(pulumi.ComponentResource):
 
     def _private(self, network: str, subnet: str) -> pulumi.Output[str]:
         """Return a subnet's id; the program ends with an error when it is in another network, or public."""
-
-        def check(found: ec2.GetSubnetResult) -> str:
-            if found.map_public_ip_on_launch:
-                raise SpecError(f"existing.network.private_subnets: {subnet} gives machines public addresses")
-            return subnet
-
-        return ec2.get_subnet_output(id=subnet, vpc_id=network, opts=pulumi.InvokeOutputOptions(parent=self)).apply(
-            check
-        )
+        opts = pulumi.InvokeOutputOptions(parent=self)
+        found = ec2.get_subnet_output(id=subnet, vpc_id=network, opts=opts)
+        return found.map_public_ip_on_launch.apply(lambda public: private(subnet, public=public))
 
     def _make(self, name: str, site: Site) -> None:
         child = pulumi.ResourceOptions(parent=self)
@@ -73,6 +68,7 @@ class Network(pulumi.ComponentResource):
         )
         self.public_subnets = self._subnets(name, site, public=True)
         self.subnets = self._subnets(name, site, public=False)
+        self.nat_addresses: list[ec2.Eip] = []
         self.nat_gateways = self._nat(name, site)
         self.routes = self._routes(name, site)
         if site.environment.network.private_endpoints:
@@ -109,6 +105,7 @@ class Network(pulumi.ComponentResource):
             address = ec2.Eip(
                 f"{name}-nat-address-{index}", domain="vpc", tags=tags, opts=pulumi.ResourceOptions(parent=self)
             )
+            self.nat_addresses.append(address)
             gateways.append(
                 ec2.NatGateway(
                     f"{name}-nat-{index}",
@@ -142,10 +139,12 @@ class Network(pulumi.ComponentResource):
         tags = {**site.labels, "Name": site.name(kind)}
         table = ec2.RouteTable(f"{name}-{kind}-routes", vpc_id=self.vpc.id, tags=tags, opts=child)
         self.route_tables.append(table)
-        for subnet in subnets:
+        self.route_table_associations += [
             ec2.RouteTableAssociation(
                 f"{subnet._name}-routes", route_table_id=table.id, subnet_id=subnet.id, opts=child
             )
+            for subnet in subnets
+        ]
         return ec2.Route(
             f"{name}-{kind}-out",
             route_table_id=table.id,
@@ -198,6 +197,16 @@ class Network(pulumi.ComponentResource):
                     opts=pulumi.ResourceOptions(parent=self),
                 )
             )
+
+
+def private(subnet: str, *, public: bool) -> str:
+    """Return a subnet that is there; raises SpecError when machines get public addresses in it: EKS would let them."""
+    if public:
+        raise SpecError(
+            f"existing.network.private_subnets: {subnet} gives machines public addresses; name a subnet that does not "
+            "(its MapPublicIpOnLaunch is false)"
+        )
+    return subnet
 
 
 def network(site: Site, opts: pulumi.ResourceOptions) -> provider.Network:
