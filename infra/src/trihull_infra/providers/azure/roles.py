@@ -74,7 +74,7 @@ def assign(
     The assignment's name is a UUID made from environment and logical name. `principal_type` None lets Azure look it up
     (people and groups). Of an assignment Azure lets condition and description be edited, nothing else: "Add or edit
     Azure role assignment conditions using the REST API", MicrosoftDocs/azure-docs
-    articles/role-based-access-control/conditions-role-assignments-rest.md, looked up on 2026-11-24.
+    articles/role-based-access-control/conditions-role-assignments-rest.md @10b1ce7a1dd3, on 2026-11-24.
     """
     subscription = site.spec.account
     return authorization.RoleAssignment(
