@@ -12,9 +12,12 @@ from trihull_runtime.contract import SiteOutputs
 def outputs(spec: Environment, cloud: Cloud) -> dict[str, Any]:
     needs = {
         Cloud.GCP: {"annotations.iam.gke.io/gcp-service-account": "a@b.iam.gserviceaccount.com"},
-        Cloud.AZURE: {"annotations.azure.workload.identity/client-id": "1", "labels.azure.workload.identity/use": "true"},
+        Cloud.AZURE: {
+            "annotations.azure.workload.identity/client-id": "1",
+            "labels.azure.workload.identity/use": "true",
+        },
     }
-    agents = {"node-autoscaler": {}} if cloud is Cloud.AWS else {}
+    agents: dict[str, dict[str, str]] = {"node-autoscaler": {}} if cloud is Cloud.AWS else {}
     return {
         "version": SiteOutputs.CURRENT,
         "environment": spec.name,
