@@ -84,7 +84,7 @@ def run() -> None:
     workload.disruption_budget(begun, naming.SERVING, inside)
     service = workload.load_balancer(begun, naming.SERVING, "infer", PORT, inside)
     autoscaler_needs = site.output("identities").apply(lambda all_needs: all_needs.get("node-autoscaler", {}))
-    workload.agents(begun, site.output("cluster_name"), autoscaler_needs, opts)
+    workload.system_agents(begun, site.output("cluster_name"), autoscaler_needs, opts)
     pulumi.export("version", ServingOutputs.CURRENT)
     pulumi.export(
         "endpoint",

@@ -1,6 +1,6 @@
 """What workloads of a site share; it meets the restricted Pod Security Standard, which the namespace enforces."""
 
-from trihull_infra.workload.agents import agents
+from trihull_infra.workload.agents import system_agents
 from trihull_infra.workload.objects import (
     autoscaler,
     connect,
@@ -31,7 +31,6 @@ __all__ = [
     "NAME_LABEL",
     "TEMPORARY",
     "USER",
-    "agents",
     "autoscaler",
     "confined",
     "connect",
@@ -50,5 +49,6 @@ __all__ = [
     "resources",
     "selector",
     "service_account",
+    "system_agents",
     "url",
 ]

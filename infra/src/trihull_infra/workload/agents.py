@@ -43,7 +43,7 @@ CLUSTER_RULES: Final[Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]]] = (
 )
 
 
-def agents(
+def system_agents(
     begun: Program,
     cluster_name: pulumi.Input[str],
     needs: pulumi.Input[Mapping[str, str]],
@@ -59,7 +59,7 @@ def agents(
     """
     declared = provider.capabilities(begun.cloud)
     before: list[pulumi.Resource] = []
-    if declared.spot_by_priorities and (preferred := priorities(begun)):
+    if declared.spot_by_priorities and (preferred := spot_first(begun)):
         expander = meta.v1.ObjectMetaArgs(name=EXPANDER, namespace=naming.SYSTEM, labels=labels(begun, EXPANDER))
         before.append(core.v1.ConfigMap(EXPANDER, metadata=expander, data={"priorities": preferred}, opts=opts))
     if declared.node_autoscaler:
@@ -69,7 +69,7 @@ def agents(
         device_plugin(begun, opts)
 
 
-def priorities(begun: Program) -> str:
+def spot_first(begun: Program) -> str:
     """Return which node groups are made larger first, as the expander reads it: spot before others; empty without spot.
 
     Names of groups are made by the cloud around the pool's (`eks-<pool>-...`, `aks-<pool>-...`), so it is looked for.
