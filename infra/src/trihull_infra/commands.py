@@ -8,6 +8,7 @@ def register(group: click.Group) -> None:
     from trihull_infra.deploy.command import commands as deploy
     from trihull_infra.drill.command import command as drill
     from trihull_infra.emulators.command import command as emulators
+    from trihull_infra.init.command import command as init
 
-    for command in (*deploy, drill, emulators):
+    for command in (init, *deploy, drill, emulators):
         group.add_command(command)
