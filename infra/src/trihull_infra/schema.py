@@ -27,24 +27,26 @@ def environment() -> dict[str, Any]:
     # Which class is asked for is checked by functions, which no schema can see.
     for model, names in (("SystemPoolSpec", plain), ("PoolSpec", plain), ("AcceleratorPoolSpec", having)):
         schema["$defs"][model]["properties"]["machine"]["enum"] = names
-    return _told(schema)
+    return _model(schema)
 
 
 def organisation() -> dict[str, Any]:
     """Return the schema of `stacks/organisation.yaml`."""
-    return _told(
+    return _model(
         {"$schema": DIALECT, **Organisation.model_json_schema(by_alias=True), "title": "A trihull organisation"}
     )
 
 
-def _told(schema: Any) -> Any:
+def _model(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema without the titles that only repeat a key: an editor would show them in place of words."""
-    if isinstance(schema, list):
-        return [_told(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
     titled = isinstance(schema.get("title"), str) and "$schema" not in schema
     return {key: _told(value) for key, value in schema.items() if not (titled and key == "title")}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_told(one) for one in value]
+    return _model(value) if isinstance(value, dict) else value
 
 
 def texts() -> dict[str, str]:
