@@ -9,7 +9,6 @@ Sources, looked up on 2026-11-24:
   API names      the models of boto3 1.44 (sts, ec2, service-quotas, eks)
 """
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from trihull_infra.doctor import findings, needs
 from trihull_infra.doctor.findings import Finding
-from trihull_infra.doctor.seam import CONNECT_S, READ_S, ApiServer, Asked
+from trihull_infra.doctor.seam import CONNECT_S, READ_S, ApiServer, Asked, pem
 from trihull_infra.providers.aws.spec import AwsSpec
 
 # Class of a family -> codes of its quotas in vCPUs: on-demand, spot.
@@ -105,20 +104,20 @@ def apis(asked: Asked) -> Sequence[Finding]:
 def quotas(asked: Asked) -> Sequence[Finding]:
     """Say whether vCPUs, addresses, gateways and networks are enough; what this environment has is not counted."""
     assert isinstance(asked.spec, AwsSpec)
-    ec2 = _client(asked, "ec2")
+    ec2, told = _client(asked, "ec2"), _client(asked, "service-quotas")
     used = _used_vcpus(asked, ec2)
     wanted: Counter[str] = Counter()
     for need in needs.nodes(asked.environment, asked.cloud):
         wanted[QUOTAS[family(need.types[0])][need.spot]] += need.vcpus_all
-    seen = [_against(asked, ("ec2", code), vcpus, used[code], "vCPUs") for code, vcpus in sorted(wanted.items())]
+    seen = [_against(asked, told, ("ec2", code), vcpus, used[code], "vCPUs") for code, vcpus in sorted(wanted.items())]
     if asked.spec.existing.network is None:
         own = needs.gateways(asked.environment, asked.cloud)
         addresses = [one for one in ec2.describe_addresses()["Addresses"] if not _ours(asked, one)]
-        seen.append(_against(asked, ADDRESSES, own, len(addresses), "addresses"))
-        seen.append(_against(asked, GATEWAYS_BY_ZONE, 1, _most_gateways(asked, ec2), "in a zone"))
+        seen.append(_against(asked, told, ADDRESSES, own, len(addresses), "addresses"))
+        seen.append(_against(asked, told, GATEWAYS_BY_ZONE, 1, _most_gateways(asked, ec2), "in a zone"))
         networks = [one for page in ec2.get_paginator("describe_vpcs").paginate() for one in page["Vpcs"]]
         others = len([one for one in networks if not _ours(asked, one)])
-        seen.append(_against(asked, NETWORKS, 1, others, "networks"))
+        seen.append(_against(asked, told, NETWORKS, 1, others, "networks"))
     return seen
 
 
@@ -167,8 +166,7 @@ def cluster(asked: Asked) -> ApiServer | None:
     if not found.get("endpoint"):
         return None
     parts = urlsplit(found["endpoint"])
-    ca = base64.b64decode(found["certificateAuthority"]["data"]).decode() if found.get("certificateAuthority") else None
-    return ApiServer(parts.hostname or "", parts.port or 443, ca)
+    return ApiServer(parts.hostname or "", parts.port or 443, pem(found.get("certificateAuthority", {}).get("data")))
 
 
 def problem(error: Exception) -> Finding:
@@ -226,14 +224,20 @@ def _ours(asked: Asked, resource: Mapping[str, Any]) -> bool:
 def _used_vcpus(asked: Asked, ec2: Any) -> Counter[str]:
     """Return the vCPUs of running instances that are not ours, by the code of the quota that they count in."""
     running = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    there = [
+        instance
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=running)
+        for reservation in page["Reservations"]
+        for instance in reservation["Instances"]
+        if not _ours(asked, instance)
+    ]
+    types = sorted({one["InstanceType"] for one in there})
+    pages = ec2.get_paginator("describe_instance_types").paginate(InstanceTypes=types) if types else ()
+    vcpus = {one["InstanceType"]: one["VCpuInfo"]["DefaultVCpus"] for page in pages for one in page["InstanceTypes"]}
     used: Counter[str] = Counter()
-    for page in ec2.get_paginator("describe_instances").paginate(Filters=running):
-        for instance in (one for reservation in page["Reservations"] for one in reservation["Instances"]):
-            if not _ours(asked, instance):
-                cpu = instance.get("CpuOptions", {})
-                spot = instance.get("InstanceLifecycle") == "spot"
-                vcpus = cpu.get("CoreCount", 0) * cpu.get("ThreadsPerCore", 1)
-                used[QUOTAS[family(instance["InstanceType"])][spot]] += vcpus
+    for one in there:
+        spot = one.get("InstanceLifecycle") == "spot"
+        used[QUOTAS[family(one["InstanceType"])][spot]] += vcpus.get(one["InstanceType"], 0)
     return used
 
 
@@ -253,10 +257,9 @@ def _most_gateways(asked: Asked, ec2: Any) -> int:
     return max((there[zone] for zone in asked.spec.zone_names), default=0)
 
 
-def _against(asked: Asked, quota: tuple[str, str], need: float, used: float, unit: str) -> Finding:
+def _against(asked: Asked, client: Any, quota: tuple[str, str], need: float, used: float, unit: str) -> Finding:
     """Compare with a quota as it is applied to the account, or with AWS's default where none is."""
     service, code = quota
-    client = _client(asked, "service-quotas")
     try:
         found = client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
     except ClientError as error:

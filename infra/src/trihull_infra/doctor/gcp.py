@@ -13,7 +13,6 @@ Compute v1 publishes no quota of some newer families and devices (H100); then no
 counts in CPUS was not looked up. No account was asked.
 """
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -26,7 +25,7 @@ import requests
 from trihull_infra.doctor import findings, needs
 from trihull_infra.doctor.findings import Finding
 from trihull_infra.doctor.rest import Rest, RestError
-from trihull_infra.doctor.seam import ApiServer, Asked
+from trihull_infra.doctor.seam import ApiServer, Asked, pem
 from trihull_infra.providers.gcp.spec import GcpSpec
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -212,8 +211,7 @@ def cluster(asked: Asked) -> ApiServer | None:
         return ApiServer(by_name["endpoint"], 443, None)
     if not found.get("endpoint"):
         return None
-    ca = found.get("masterAuth", {}).get("clusterCaCertificate")
-    return ApiServer(found["endpoint"], 443, base64.b64decode(ca).decode() if ca else None)
+    return ApiServer(found["endpoint"], 443, pem(found.get("masterAuth", {}).get("clusterCaCertificate")))
 
 
 def problem(error: Exception) -> Finding:

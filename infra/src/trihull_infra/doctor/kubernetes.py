@@ -4,7 +4,6 @@ Its owner says what it has room for; nothing of that is asked. Source of the kub
 Cluster Access Using kubeconfig Files"; of `/version`: discovery that every cluster answers.
 """
 
-import base64
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import yaml
 
 from trihull_infra.doctor import findings
 from trihull_infra.doctor.findings import Finding
-from trihull_infra.doctor.seam import ApiServer, Asked
+from trihull_infra.doctor.seam import ApiServer, Asked, pem
 from trihull_infra.providers.kubernetes.spec import KubernetesSpec
 
 _OWNERS: Final = "the cluster is its owner's"
@@ -72,12 +71,9 @@ def cluster(asked: Asked) -> ApiServer | None:
     """Return the address of the context's cluster."""
     found = _named(asked)[0]
     parts = urlsplit(str(found.get("server", "")))
-    encoded, file = found.get("certificate-authority-data"), found.get("certificate-authority")
-    ca: str | None
-    if encoded:
-        ca = base64.b64decode(encoded).decode()
-    else:
-        ca = (_path(asked).parent / file).read_text(encoding="utf-8") if file else None
+    ca, file = pem(found.get("certificate-authority-data")), found.get("certificate-authority")
+    if ca is None and file:
+        ca = (_path(asked).parent / file).read_text(encoding="utf-8")
     return ApiServer(parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443), ca)
 
 

@@ -1,5 +1,6 @@
 """What every cloud's doctor can be asked: the functions of `aws.py`, `gcp.py`, `azure.py` and `kubernetes.py`."""
 
+import base64
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,15 @@ class ApiServer:
     host: str
     port: int
     ca_pem: str | None
+
+
+def pem(encoded: str | None) -> str | None:
+    """Return the certificate in base64 that clouds give out; None when there is none to be read."""
+    try:
+        found = base64.b64decode(encoded or "").decode("ascii")
+    except ValueError:
+        return None
+    return found if "BEGIN CERTIFICATE" in found else None
 
 
 class Doctor(Protocol):
