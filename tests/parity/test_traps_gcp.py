@@ -20,7 +20,6 @@ from tests.parity.tokens import BUCKETS, CLUSTERS, KEYS, POOLS, REGISTRIES
 from trihull_infra import environment, provider, site
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder.recording import Recorder
-from trihull_infra.environment import UpgradesSpec
 from trihull_infra.provider import Properties, Site, capabilities
 from trihull_infra.registered import Registered
 from trihull_infra.spec.settings import DAYS
@@ -185,7 +184,9 @@ def test_gke_takes_every_window_that_an_environment_may_ask_for(projects: Path, 
     spec = environment.load("local", projects / "environments")
     days = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
     for chosen in itertools.combinations(DAYS, count):
-        asked = spec.model_copy(update={"upgrades": UpgradesSpec(days=chosen, hours=hours, start_utc="23:30")})
+        asked = spec.model_copy(
+            update={"upgrades": spec.upgrades.model_copy(update={"days": chosen, "hours": hours, "start_utc": "23:30"})}
+        )
         window: Any = maintenance(Site(asked, Cloud.GCP)).recurring_window
         start, end = (datetime.datetime.fromisoformat(str(at)) for at in (window.start_time, window.end_time))
         open_hours = (end - start).total_seconds() / 3600

@@ -214,7 +214,7 @@ def test_nothing_is_left_when_writing_fails_half_way(tmp_path: Path, monkeypatch
     def full(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing.schema, "write", full)
+    monkeypatch.setattr("trihull_infra.init.writing.schema.write", full)
     with pytest.raises(UsageError, match="No space left"):
         writing.write(tmp_path / "models", Cloud.AWS)
     assert list(tmp_path.iterdir()) == []
@@ -230,7 +230,7 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def version(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(writing.metadata, "version", version)
+    monkeypatch.setattr("trihull_infra.init.writing.metadata.version", version)
     with pytest.raises(UsageError, match="trihull-infra is not installed"):
         writing.write(tmp_path / "models", Cloud.AWS)
     assert list(tmp_path.iterdir()) == []
