@@ -1,7 +1,7 @@
 """What clouds can not do alike, declared in their `capabilities.toml` and never asked by `if cloud ==`."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,11 @@ class Capabilities:
         service_annotations: make a Service of type LoadBalancer a layer-4 one.
         spot_taints: taints (all NoSchedule, key to value) that the cloud itself puts on spot nodes.
         accelerator_taints: the same, on nodes with accelerators.
+        identity_endpoints: networks, to the TCP port, where a pod gets the credentials of its own workload identity;
+            no others of the link-local addresses are reached by pods.
         node_autoscaler: whether pools only grow and shrink by an autoscaler that is ours to run in the cluster.
+        node_autoscaler_arguments: what that is told of the cloud; `{cluster}` is the cluster's name.
+        node_autoscaler_variables: environment variables of it; `{region}` is the site's region.
         spot_by_priorities: whether the cluster's autoscaler is told to prefer spot by a ConfigMap of priorities.
         device_plugin: whether the plugin that hands out accelerators is ours to run in the cluster.
         zone: how the cloud hosts DNS zones; None where it hosts none.
@@ -49,7 +53,10 @@ class Capabilities:
     service_annotations: Mapping[str, str] = field(default_factory=dict)
     spot_taints: Mapping[str, str] = field(default_factory=dict)
     accelerator_taints: Mapping[str, str] = field(default_factory=dict)
+    identity_endpoints: Mapping[str, int] = field(default_factory=dict)
     node_autoscaler: bool = False
+    node_autoscaler_arguments: Sequence[str] = ()
+    node_autoscaler_variables: Mapping[str, str] = field(default_factory=dict)
     spot_by_priorities: bool = False
     device_plugin: bool = False
     zone: ZoneCapabilities | None = None

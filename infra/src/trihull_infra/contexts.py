@@ -57,7 +57,7 @@ class _Entry:
 def files(named: str | None, folder: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the kubeconfig files to look into: the one that `named` is relative to `folder`, else the user's own."""
     if named is not None:
-        return (folder.resolve() / Path(named).expanduser(),)
+        return (Path(os.path.normpath(folder.resolve() / Path(named).expanduser())),)
     listed = [Path(part).expanduser().absolute() for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
     return tuple(listed) or (DEFAULT.expanduser(),)
 

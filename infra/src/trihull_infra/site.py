@@ -47,7 +47,7 @@ def run() -> None:
         "bucket": bucket.address,
         "identities": {purpose: dict(needs) for purpose, needs in identity.service_accounts.items()},
         "deployer": dict(identity.deployer),
-        "ca_certificate": certificates.ca.cert_pem,
+        "ca_certificate": certificates.bundle,
         "router_certificate": certificates.router.cert_pem,
         "router_key": pulumi.Output.secret(certificates.router_key.private_key_pem),
         "serving_certificate": certificates.serving.cert_pem,

@@ -81,7 +81,7 @@ class Cluster(pulumi.ComponentResource):
             node_locations=list(spec.zones),
             min_master_version=site.environment.kubernetes_version,
             release_channel=container.ClusterReleaseChannelArgs(channel="EXTENDED" if extended else "REGULAR"),
-            maintenance_policy=_maintenance(site),
+            maintenance_policy=maintenance(site),
             deletion_protection=guarded,
             remove_default_node_pool=True,
             initial_node_count=1,
@@ -151,7 +151,7 @@ class Cluster(pulumi.ComponentResource):
         )
 
 
-def _maintenance(site: Site) -> container.ClusterMaintenancePolicyArgs:
+def maintenance(site: Site) -> container.ClusterMaintenancePolicyArgs:
     """Return when GKE may patch: in the environment's window, made longer where it is less than GKE takes."""
     upgrades = site.environment.upgrades
     hour, minute = (int(part) for part in upgrades.start_utc.split(":"))

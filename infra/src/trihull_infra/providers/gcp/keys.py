@@ -75,7 +75,9 @@ class Keys(pulumi.ComponentResource):
                 rotation_period=f"{site.environment.keys.rotation_days * DAY_S}s",
                 destroy_scheduled_duration=f"{DESTROYED_AFTER_DAYS * DAY_S}s",
                 labels=site.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=guarded, ignore_changes=["destroyScheduledDuration"]),
+                opts=pulumi.ResourceOptions(
+                    parent=self, protect=guarded, ignore_changes=["keyRing", "destroyScheduledDuration"]
+                ),
             )
             for purpose in Purpose
         }

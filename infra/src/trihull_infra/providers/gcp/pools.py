@@ -85,7 +85,7 @@ class Pools(pulumi.ComponentResource):
             initial_node_count=1 if share.nodes_min > 0 and share.nodes_max >= len(zones) else 0,
             # A cluster in a release channel wants both; the cluster's window and exclusion say when and how far.
             management=container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
-            version=self._version(cluster),
+            version=self._as_the_control_plane(cluster),
             upgrade_settings=container.NodePoolUpgradeSettingsArgs(strategy="SURGE", max_surge=1, max_unavailable=0),
             network_config=container.NodePoolNetworkConfigArgs(enable_private_nodes=True),
             node_config=self._nodes(site, base, share),
@@ -97,7 +97,7 @@ class Pools(pulumi.ComponentResource):
         )
 
     @staticmethod
-    def _version(cluster: provider.Cluster) -> pulumi.Output[str] | None:
+    def _as_the_control_plane(cluster: provider.Cluster) -> pulumi.Output[str] | None:
         """Return the control plane's version: else nodes would stay behind when the environment asks for a new one.
 
         The cluster's exclusion keeps minor versions from nodes as well, so that nothing but this brings them. Nodes of

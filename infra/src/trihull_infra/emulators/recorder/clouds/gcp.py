@@ -50,7 +50,7 @@ def answer(request: Request) -> Answer:
 
 
 def _project(request: Request) -> str:
-    return request.text("project") or PROJECT
+    return request.text("project") or str(request.place.configuration.get("project") or PROJECT)
 
 
 def _shared(request: Request) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def invoke(
             return _cluster(project, where, str(arguments.get("name")), find)
         case "getRepository":
             return _repository(project, where, str(arguments.get("repositoryId")), place, find)
-    raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
+        case _:
+            raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
 
 
 def _versions(project: str) -> dict[str, Any]:
