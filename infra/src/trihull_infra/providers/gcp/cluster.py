@@ -119,9 +119,10 @@ class Cluster(pulumi.ComponentResource):
                 enable_insecure_binding_system_authenticated=False,
                 enable_insecure_binding_system_unauthenticated=False,
             ),
+            # Said either way: the provider leaves as it is what is not said, and the key may be gone by then.
             database_encryption=container.ClusterDatabaseEncryptionArgs(state="ENCRYPTED", key_name=key)
             if key is not None
-            else None,
+            else container.ClusterDatabaseEncryptionArgs(state="DECRYPTED"),
             enable_shielded_nodes=True,
             enable_intranode_visibility=True,
             workload_identity_config=container.ClusterWorkloadIdentityConfigArgs(workload_pool=_pool(site)),

@@ -29,7 +29,7 @@ def describe(registered: Sequence[Registered]) -> Properties:
         registry_reached_privately=private and "pkg.dev." in domains,
         bucket_reached_privately=private and "googleapis.com." in domains,
         connections_logged=subnet.get("logConfig") is not None,
-        kubernetes_version=cluster.get("minMasterVersion"),
+        kubernetes_version=str(cluster.get("minMasterVersion") or ""),
         upgrades_in_window=isinstance(window, str),
         minor_upgrades_only_by_hand=exclusion in MINOR_BY_HAND,
         api_server_networks=tuple(
