@@ -111,9 +111,11 @@ def test_gke_node_counts_are_totals_never_per_zone(run: Run) -> None:
 
 def test_gke_pools_start_with_no_more_nodes_than_they_may_have(run: Run, name: str) -> None:
     for pool in run("site", f"{name}-gcp").of_type(POOL):
-        first = pool.inputs["initialNodeCount"] * len(pool.inputs["nodeLocations"])  # this one is for each zone
-        assert first <= pool.inputs["autoscaling"]["totalMaxNodeCount"]
-        assert first == 0 or pool.inputs["autoscaling"]["totalMinNodeCount"] > 0, "no accelerator nobody asked for"
+        zones, bounds = len(pool.inputs["nodeLocations"]), pool.inputs["autoscaling"]
+        first = pool.inputs["initialNodeCount"] * zones  # this one is for each zone
+        assert first <= bounds["totalMaxNodeCount"]
+        assert first == 0 or bounds["totalMinNodeCount"] > 0, "no accelerator nobody asked for"
+        assert first >= bounds["totalMinNodeCount"] or first + zones > bounds["totalMaxNodeCount"]
 
 
 def test_gke_pools_are_never_inline(run: Run) -> None:
