@@ -1,8 +1,8 @@
 """Cluster on Google Cloud: a regional GKE cluster with private nodes, workload identity and Dataplane V2.
 
 Patches come inside a window; a minor version comes when the environment says so, and not before the one at hand loses
-its support. Source of the window's minimum: Google Cloud, "Configure maintenance windows and exclusions": 48 hours in
-any 32 days, in pieces of at least four.
+its support. The window has a minimum: 48 hours in any 32 days, in pieces of at least four. Source, 2026-11-24: Google
+Cloud, "Configure maintenance windows and exclusions".
 """
 
 import datetime

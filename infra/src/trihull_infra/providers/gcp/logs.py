@@ -3,8 +3,8 @@
 What changes a resource is always audited. Who reads and writes objects and images (data access) is not unless a project
 says so: that setting is of a whole project and a whole service, and whoever writes it writes all of it. A second
 environment in the same project writes the same, and the first `destroy` ends it for both; keep one project for each.
-Sources: Google Cloud, "Enable Data Access audit logs" and "Configure CMEK for log buckets"; the provider's source in
-hashicorp/terraform-provider-google @e03b7622a26c, google/services/logging/resource_logging_project_bucket_config.go.
+Sources, 2026-11-24: Google Cloud, "Configure CMEK for log buckets"; hashicorp/terraform-provider-google @e03b7622a26c,
+google/services/logging/resource_logging_project_bucket_config.go, google/tpgiamresource/resource_iam_audit_config.go.
 """
 
 from typing import Final

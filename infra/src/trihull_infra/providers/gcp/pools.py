@@ -17,8 +17,8 @@ from trihull_infra.provider import PoolShare, Purpose, Site
 from trihull_infra.providers.gcp.spec import GcpSpec
 
 NODE_ROLES: Final = ("roles/container.defaultNodeServiceAccount",)
-# The taint that GKE's own pods tolerate (kube-dns, metrics-server, event-exporter). Source: Google Cloud, "Isolate your
-# workloads in dedicated node pools"; terraform-google-modules use it for their system pool as well.
+# The taint that GKE's own pods tolerate, by which GKE's metrics-server is known: robusta-dev/robusta @038e23a03c5f,
+# playbooks/robusta_playbooks/cpu_throttling.py, read on 2026-11-24. That kube-dns does so too was not looked up.
 SYSTEM_TAINT: Final = ("components.gke.io/gke-managed-components", "true")
 DISK_GB: Final = 50
 # These take no Persistent Disk (data/machines.toml names the page); every other type of ours takes pd-balanced.
