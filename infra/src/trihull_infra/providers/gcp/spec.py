@@ -68,9 +68,7 @@ class GcpSpec(ProvisionedSpec):
     tags: dict[Annotated[str, Field(pattern=TAG_NAME)], Annotated[str, Field(pattern=TAG_VALUE)]] = Field(
         default_factory=dict, description="more labels, on this cloud only"
     )
-    existing: Existing = Field(
-        default_factory=Existing, description="what is there already and is used in place of something new"
-    )
+    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
 
     @property
     def account(self) -> str:
