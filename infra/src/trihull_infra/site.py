@@ -19,7 +19,7 @@ from trihull_runtime.contract import SiteOutputs
 def run() -> None:
     """Register a site and export its SiteOutputs."""
     begun = program.begin()
-    site = Site(begun.environment, begun.cloud)
+    site = Site(begun.environment, begun.cloud, begun.folder)
     cloud = provider.load(site.cloud)
     hatch = Hatch(site.spec.changes, f"{site.environment.name}.yaml: clouds.{site.cloud}.overrides")
     hatch.open()
