@@ -15,7 +15,7 @@ from moto.servicequotas.models import ServiceQuotasBackend
 
 from tests.unit.infra.doctor.conftest import Asking, only, statuses
 from trihull_infra.cloud import Cloud
-from trihull_infra.doctor import aws
+from trihull_infra.doctor import aws, needs
 from trihull_infra.doctor.findings import Status
 
 REGION = "us-east-1"
@@ -187,7 +187,7 @@ def test_types_that_zones_have_are_offered(asked: Asking) -> None:
 
 
 def test_a_type_that_some_or_no_zone_has_is_told(asked: Asking) -> None:
-    wanted = aws.needs.nodes(asked(Cloud.AWS).environment, Cloud.AWS)
+    wanted = needs.nodes(asked(Cloud.AWS).environment, Cloud.AWS)
     first = wanted[0].types[0]
     zones = ("us-east-1a", "us-east-1b")
     assert statuses(aws.offered(wanted[:1], zones, {(first, zone) for zone in zones})) == [Status.OK]
