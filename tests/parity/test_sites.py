@@ -265,8 +265,9 @@ def test_what_an_autoscaler_changes_is_ignored(run: Run, cloud: Cloud) -> None:
 
 
 def test_api_server_is_never_open_to_everybody(run: Run, name: str, cloud: Cloud) -> None:
-    cluster = run("site", f"{name}-{cloud}").the(CLUSTERS[cloud])
-    assert "0.0.0.0/0" not in str(cluster.inputs)
+    clusters = run("site", f"{name}-{cloud}").of_type(CLUSTERS[cloud])
+    assert len(clusters) == own(name)
+    assert "0.0.0.0/0" not in str([cluster.inputs for cluster in clusters])
 
 
 def test_kubeconfig_asks_for_tokens_and_holds_none(run: Run, name: str, cloud: Cloud) -> None:

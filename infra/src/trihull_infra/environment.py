@@ -97,7 +97,7 @@ class Environment(Spec):
     def _machines_that_every_cloud_has(cls, value: PoolsSpec, info: ValidationInfo) -> PoolsSpec:
         for cloud in _present(info.data.get("sites")):
             for name, pool in value.all.items():
-                if specs.provisions(cloud) and not pool.resolved.types.get(cloud):
+                if not specs.offers(cloud, pool.resolved):
                     raise ValueError(
                         f"expected machine classes that every cloud of the environment has; {name}.machine: "
                         f"{cloud} has no {pool.machine} (data/machines.toml)"

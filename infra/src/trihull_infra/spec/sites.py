@@ -1,7 +1,7 @@
 """What every cloud is asked for; each cloud's own part stands in `providers/<cloud>/spec.py`."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field, field_validator
 
@@ -40,13 +40,40 @@ class SiteSpec(Spec):
         """Return the arguments that the escape hatch sets."""
         return {}
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """Return the Secrets of namespace trihull that pods pull with; none where nodes have an identity for it."""
+        return ()
+
+    @property
+    def load_balancer_annotations(self) -> dict[str, str]:
+        """Return annotations of Services of type LoadBalancer that this site asks for, beside the cloud's own."""
+        return {}
+
+    def agent_image(self, agent: str) -> str | None:
+        """Return the image, by digest, that this site names for an agent of the cluster; None when it names none."""
+        return None
+
     def node_selector(self, pool: str) -> dict[str, str]:
         """Return the labels of the nodes that a pool's workloads run on."""
         return {naming.POOL_LABEL: pool}
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """Return the Secrets that pods pull images with; none where the nodes' own identity does."""
+        return ()
+
+    @property
+    def load_balancer_annotations(self) -> dict[str, str]:
+        """Return what Services of type LoadBalancer carry besides what the cloud's capabilities say."""
+        return {}
+
 
 class ProvisionedSpec(SiteSpec):
     """A site whose network, cluster and storage trihull makes, or is given by name (`existing`)."""
+
+    # Of a cloud without instance types: it needs no row in data/machines.toml.
+    machines_of_any_size: ClassVar[bool] = False
 
     zones: tuple[str, ...] = Field(min_length=2, max_length=3, description="two or three zones of the region")
     administrators: tuple[str, ...] = Field(

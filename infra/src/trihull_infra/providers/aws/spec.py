@@ -50,6 +50,11 @@ class AwsSpec(ProvisionedSpec):
         ...,
     ] = Field(min_length=1, description="a list of ARNs of IAM roles or users: who administers the cluster")
     account_id: str = Field(alias="account", pattern=r"^[0-9]{12}$", description="a 12-digit account number, in quotes")
+    node_autoscaler: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
+        description="Cluster Autoscaler's image, by digest; needed where data/images.toml has none of the version",
+    )
     tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
     existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
 
@@ -57,6 +62,10 @@ class AwsSpec(ProvisionedSpec):
     def account(self) -> str:
         """Return the account number."""
         return self.account_id
+
+    def agent_image(self, agent: str) -> str | None:
+        """Return the image that this site names for an agent."""
+        return {"node-autoscaler": self.node_autoscaler}.get(agent)
 
     @property
     def own_tags(self) -> dict[str, str]:

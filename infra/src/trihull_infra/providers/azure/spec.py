@@ -84,6 +84,10 @@ class AzureSpec(ProvisionedSpec):
         """Return the subscription's id."""
         return self.subscription
 
+    def agent_image(self, agent: str) -> str | None:
+        """Return the image that this site names for an agent."""
+        return {"device-plugin": self.device_plugin}.get(agent)
+
     @property
     def own_tags(self) -> dict[str, str]:
         """Return tags of this cloud alone."""

@@ -54,10 +54,21 @@ class GcpSpec(ProvisionedSpec):
         False,
         description="true or false: whether the API server is also reached by GKE's DNS name, by IAM permission alone",
     )
+    generation: int = Field(
+        0,
+        ge=0,
+        le=9999,
+        description=(
+            "a whole number; one more before a destroyed site is made again: Google Cloud never frees the names of "
+            "key rings, and for a while not those of log buckets and identity pools"
+        ),
+    )
     tags: dict[Annotated[str, Field(pattern=TAG_NAME)], Annotated[str, Field(pattern=TAG_VALUE)]] = Field(
         default_factory=dict, description="more labels, on this cloud only"
     )
-    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
+    existing: Existing = Field(
+        default_factory=Existing, description="what is there already and is used in place of something new"
+    )
 
     @property
     def account(self) -> str:

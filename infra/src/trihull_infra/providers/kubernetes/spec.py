@@ -41,5 +41,15 @@ class KubernetesSpec(SiteSpec):
         """Return the labels of the nodes that workloads run on; pools are not ours to name here."""
         return dict(self.nodes)
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """Return the Secret that pods pull images with, if the registry asks who pulls."""
+        return () if self.pull_secret is None else (self.pull_secret,)
+
+    @property
+    def load_balancer_annotations(self) -> dict[str, str]:
+        """Return what the cluster's own load balancer wants to be told."""
+        return dict(self.load_balancer)
+
 
 SPEC: Final = KubernetesSpec

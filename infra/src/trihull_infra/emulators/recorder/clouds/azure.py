@@ -1,21 +1,21 @@
 """Azure as `pulumi_azure_native` shows it: ARM ids from path arguments, login servers, AKS names and kubeconfigs."""
 
-import base64
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trihull_infra.emulators import guards
-from trihull_infra.emulators.plugins.provider import RefusedError
-from trihull_infra.emulators.recorder.answers import Answer, Place, Request
+from trihull_infra.emulators.recorder.answers import Answer, Request
+from trihull_infra.emulators.recorder.clouds.azure_functions import (
+    CLUSTER,
+    SUBSCRIPTION,
+    TENANT,
+    identity,
+    invoke,
+    server,
+)
 from trihull_infra.emulators.recorder.facts import Facts
-from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
 
 SITE: Final = "azure"
-SUBSCRIPTION: Final = guards.SUBSCRIPTION
-TENANT: Final = "00000000-0000-0000-0000-0000000000aa"
-CLIENT: Final = "00000000-0000-0000-0000-0000000000bb"
-CLUSTERS: Final = ("azure-native:containerservice:ManagedCluster",)
+CLUSTERS: Final = (CLUSTER,)
 REGISTRIES: Final = ("azure-native:containerregistry:Registry",)
 KUBERNETES_VERSION: Final = "1.33.5"
 
@@ -23,6 +23,7 @@ KUBERNETES_VERSION: Final = "1.33.5"
 NAMESPACES: Final = {
     "app": "Microsoft.App",
     "authorization": "Microsoft.Authorization",
+    "compute": "Microsoft.Compute",
     "containerregistry": "Microsoft.ContainerRegistry",
     "containerservice": "Microsoft.ContainerService",
     "dns": "Microsoft.Network",
@@ -58,7 +59,15 @@ PATHS: Final = {
     "network:Subnet": "virtualNetworks/{virtualNetworkName}/subnets/{subnetName}",
     "network:NatGateway": "natGateways/{natGatewayName}",
     "network:PublicIPAddress": "publicIPAddresses/{publicIpAddressName}",
+    "network:FlowLog": "networkWatchers/{networkWatcherName}/flowLogs/{flowLogName}",
+    "network:PrivateEndpoint": "privateEndpoints/{privateEndpointName}",
+    "network:PrivateDnsZoneGroup": (
+        "privateEndpoints/{privateEndpointName}/privateDnsZoneGroups/{privateDnsZoneGroupName}"
+    ),
     "network:NetworkSecurityGroup": "networkSecurityGroups/{networkSecurityGroupName}",
+    "privatedns:PrivateZone": "privateDnsZones/{privateZoneName}",
+    "privatedns:VirtualNetworkLink": "privateDnsZones/{privateZoneName}/virtualNetworkLinks/{virtualNetworkLinkName}",
+    "compute:DiskEncryptionSet": "diskEncryptionSets/{diskEncryptionSetName}",
     "keyvault:Vault": "vaults/{vaultName}",
     "keyvault:Key": "vaults/{vaultName}/keys/{keyName}",
     "operationalinsights:Workspace": "workspaces/{workspaceName}",
@@ -134,6 +143,11 @@ def _arm_id(request: Request, short: str) -> str:
     if short == "authorization:RoleAssignment":
         name = request.text("roleAssignmentName")
         return f"{request.text('scope')}/providers/Microsoft.Authorization/roleAssignments/{name}"
+    if short == "authorization:RoleDefinition":
+        name = request.text("roleDefinitionId")
+        return f"{request.text('scope')}/providers/Microsoft.Authorization/roleDefinitions/{name}"
+    if short == "authorization:ManagementLockByScope":
+        return f"{request.text('scope')}/providers/Microsoft.Authorization/locks/{request.text('lockName')}"
     if short == "monitor:DiagnosticSetting":
         return f"{request.text('resourceUri')}/providers/Microsoft.Insights/diagnosticSettings/{request.text('name')}"
     group = request.text("resourceGroupName")
@@ -152,18 +166,6 @@ def _plural(word: str) -> str:
     if word.endswith("y"):
         return f"{word[:-1]}ies"
     return word if word.endswith("s") else f"{word}s"
-
-
-def identity(cluster_id: str, seed: str, where: str) -> ClusterIdentity:
-    """Return how an emulated AKS cluster is reached: the form AKS gives its names, drawn from the seed."""
-    drawn = digits(cluster_id, seed)
-    name = f"{cluster_id.rpartition('/')[2][:40]}-{drawn[:16]}.hcp.{where}.azmk8s.io"
-    return ClusterIdentity(f"https://{name.lower()}", certificate_authority(cluster_id, seed))
-
-
-def server(outputs: Mapping[str, Any]) -> str:
-    """Return a recorded cluster's URL."""
-    return f"https://{outputs['fqdn']}"
 
 
 def _cluster(request: Request) -> dict[str, Any]:
@@ -198,12 +200,7 @@ def _cluster(request: Request) -> dict[str, Any]:
     own = request.inputs.get("identity")
     if isinstance(own, Mapping) and own.get("type") == "SystemAssigned":
         outputs["identity"] = {**own, "principalId": request.uuid("principal"), "tenantId": TENANT}
-    elif isinstance(own, Mapping) and isinstance(own.get("userAssignedIdentities"), list):
-        drawn = {
-            str(name): {"clientId": request.uuid(f"client/{name}"), "principalId": request.uuid(f"principal/{name}")}
-            for name in own["userAssignedIdentities"]
-        }
-        outputs["identity"] = {"type": own.get("type"), "userAssignedIdentities": drawn}
+    outputs |= _users(request)
     pools = request.inputs.get("agentPoolProfiles")
     if isinstance(pools, list):
         more = {"currentOrchestratorVersion": version, "orchestratorVersion": version, "provisioningState": "Succeeded"}
@@ -220,6 +217,18 @@ def _agent_pool(request: Request) -> dict[str, Any]:
         "type": request.text("type") or "VirtualMachineScaleSets",
         "powerState": {"code": "Running"},
     }
+
+
+def _users(request: Request) -> dict[str, Any]:
+    """Return what a resource is told of the identities that it was given as a list: a map of them."""
+    own = request.inputs.get("identity")
+    if not isinstance(own, Mapping) or not isinstance(own.get("userAssignedIdentities"), list):
+        return {}
+    drawn = {
+        str(name): {"clientId": request.uuid(f"client/{name}"), "principalId": request.uuid(f"principal/{name}")}
+        for name in own["userAssignedIdentities"]
+    }
+    return {"identity": {"type": own.get("type"), "userAssignedIdentities": drawn}}
 
 
 def _registry(request: Request) -> dict[str, Any]:
@@ -239,6 +248,7 @@ def _storage(request: Request) -> dict[str, Any]:
         "primaryLocation": request.text("location") or request.place.region,
         "statusOfPrimary": "available",
         "primaryEndpoints": {kind: f"https://{name}.{kind}.core.windows.net/" for kind in kinds},
+        **_users(request),
     }
 
 
@@ -256,6 +266,11 @@ def _vault(request: Request) -> dict[str, Any]:
             **(given if isinstance(given, Mapping) else {}),
         }
     }
+
+
+def _key(request: Request) -> dict[str, Any]:
+    uri = f"https://{request.text('vaultName')}.vault.azure.net/keys/{request.text('keyName')}"
+    return {"keyUri": uri, "keyUriWithVersion": f"{uri}/{request.hex('version', 32)}"}
 
 
 def _public_ip(request: Request) -> dict[str, Any]:
@@ -278,68 +293,26 @@ RULES: Final[Mapping[str, Callable[[Request], dict[str, Any]]]] = {
     "containerregistry:Registry": _registry,
     "storage:StorageAccount": _storage,
     "managedidentity:UserAssignedIdentity": _identity,
+    "keyvault:Key": _key,
     "keyvault:Vault": _vault,
+    "compute:DiskEncryptionSet": _users,
+    "network:FlowLog": _users,
     "network:PublicIPAddress": _public_ip,
     "operationalinsights:Workspace": _workspace,
     "trafficmanager:Profile": _profile,
 }
 
 
-def kubeconfig(outputs: Mapping[str, Any], cluster_id: str, certificate: str, user: str) -> str:
-    """Return an AKS kubeconfig (JSON, which is YAML): the shape of listClusterUserCredential with Entra ID."""
-    name = cluster_id.rpartition("/")[2]
-    login = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": "kubelogin",
-        "args": [
-            "get-token",
-            "--environment",
-            "AzurePublicCloud",
-            "--server-id",
-            "6dae42f8-4368-4678-94ff-3960e28e3630",
-        ],
-        "provideClusterInfo": False,
-    }
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {
-                    "name": name,
-                    "cluster": {"server": f"{server(outputs)}:443", "certificate-authority-data": certificate},
-                }
-            ],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
-            "current-context": name,
-            "users": [{"name": user, "user": {"exec": login}}],
-        }
-    )
-
-
-def invoke(token: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]) -> dict[str, Any]:
-    """Answer a function; `find(token, id)` gives a recorded resource's outputs.
-
-    Raises:
-        RefusedError: the function is not emulated, or its resource is not there.
-    """
-    name = token.rpartition(":")[2]
-    if name == "getClientConfig":
-        return {"clientId": CLIENT, "objectId": CLIENT, "subscriptionId": SUBSCRIPTION, "tenantId": TENANT}
-    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{arguments.get('resourceGroupName')}"
-    if name in ("listManagedClusterUserCredentials", "listManagedClusterAdminCredentials"):
-        cluster_id = f"{group}/providers/Microsoft.ContainerService/managedClusters/{arguments.get('resourceName')}"
-        found = find(CLUSTERS[0], cluster_id)
-        if found is None:
-            raise RefusedError(f"the managed cluster {cluster_id} was not found")
-        kind = "User" if "User" in name else "Admin"
-        user = f"cluster{kind}_{arguments.get('resourceGroupName')}_{arguments.get('resourceName')}"
-        text = kubeconfig(found, cluster_id, found["__certificate"], user)
-        return {"kubeconfigs": [{"name": f"cluster{kind}", "value": base64.b64encode(text.encode()).decode()}]}
-    if name == "listStorageAccountKeys":
-        account = f"{group}/providers/Microsoft.Storage/storageAccounts/{arguments.get('accountName')}"
-        if find("azure-native:storage:StorageAccount", account) is None:
-            raise RefusedError(f"the storage account {account} was not found")
-        value = base64.b64encode(digits(account, "key").encode()).decode()
-        return {"keys": [{"keyName": "key1", "permissions": "FULL", "value": value, "creationTime": ""}]}
-    raise RefusedError(f"{token} is not emulated; see docs/emulators.md for the functions that are")
+__all__ = [
+    "CLUSTERS",
+    "REGISTRIES",
+    "SITE",
+    "answer",
+    "identity",
+    "invoke",
+    "name_limit",
+    "naming",
+    "path_arguments",
+    "region",
+    "server",
+]
