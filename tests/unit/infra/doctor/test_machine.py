@@ -142,6 +142,22 @@ def test_authorities_are_warned_of_before_they_end(
     assert set(statuses(found)) == {status}
 
 
+@pytest.mark.parametrize(
+    ("support", "today", "status"),
+    [
+        ("standard", datetime.date(2026, 1, 1), Status.OK),
+        ("standard", datetime.date(2026, 7, 1), Status.WARNING),
+        ("standard", datetime.date(2026, 9, 1), Status.WARNING),
+        ("extended", datetime.date(2026, 9, 1), Status.OK),
+    ],
+)
+def test_the_end_of_support_is_warned_of(asked: Asking, support: str, today: datetime.date, status: Status) -> None:
+    environment = asked(Cloud.AWS, upgrades={"support": support}).environment  # 1.33
+    found = documents.support(environment, [Cloud.AWS, Cloud.KUBERNETES], today)
+    assert statuses(found) == [status, Status.NOT_ASKED]
+    assert ("2027-07-29" if support == "extended" else "2026-07-29") in found[0].seen
+
+
 def test_emulated_clouds_need_packages_and_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clouds = [Cloud.AWS, Cloud.GCP, Cloud.AZURE]
     assert only(local.packages(clouds)).status is Status.OK
