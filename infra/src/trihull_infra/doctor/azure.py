@@ -261,7 +261,8 @@ def _against(
     found = next((usages[name.lower()] for name in names if name.lower() in usages), None)
     if found is None:
         return findings.not_asked(f"{names[0]} of {region}: Azure tells no such quota; {need:g} are needed")
-    label = found.get("name", {}).get("localizedValue") or names[0]
+    name = found.get("name", {})
+    label = name.get("localizedValue") or name.get("value")
     do = "ask for more in the portal: Quotas, or `az quota update`"
     limit, used = float(found.get("limit", 0)), float(found.get("currentValue", 0))
     return findings.compare(f"{label} ({region})", need, limit, used, do, up=up)

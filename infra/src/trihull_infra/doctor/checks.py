@@ -48,6 +48,8 @@ def of(environment: Environment, clouds: Sequence[Cloud], stacks: Path) -> list[
         _neutral("fleet", partial(documents.fleet, beside)),
         _neutral("certificates", partial(documents.certificates, beside, now)),
     ]
+    if not emulated:
+        found.append(_neutral("support", partial(documents.support, environment, clouds, now.date())))
     return found if emulated else [*found, *(check for cloud in clouds for check in _of(environment, cloud, folder))]
 
 

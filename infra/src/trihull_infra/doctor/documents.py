@@ -1,4 +1,4 @@
-"""What lies beside an environment's file: what shall be served, the fleet, and how long its certificates last."""
+"""What lies beside an environment's file, and what lasts: releases, fleet, certificates, support of Kubernetes."""
 
 import datetime
 from collections.abc import Sequence
@@ -6,15 +6,19 @@ from typing import Final
 
 from cryptography import x509
 
+from trihull_infra import kubernetes_versions
+from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.context import Documents
 from trihull_infra.doctor import findings
 from trihull_infra.doctor.findings import Finding
+from trihull_infra.environment import Environment
 from trihull_infra.errors import SpecError
 from trihull_runtime.contract import ContractError, Release
 from trihull_runtime.errors import TrihullError
 
 # Authorities are replaced by hand (certificates.generation), which wants notice; leaves renew themselves at an `up`.
 DAYS_WARNING: Final = 90
+SUPPORT_WARNING: Final = 60  # an upgrade of a minor version is planned, not done in a night
 
 
 def releases(documents: Documents) -> Sequence[Finding]:
@@ -75,3 +79,25 @@ def certificates(documents: Documents, now: datetime.datetime) -> Sequence[Findi
         else:
             seen.append(findings.ok(f"{site.name}: {days} days left"))
     return seen or [findings.not_asked("no certificates yet")]
+
+
+def support(environment: Environment, clouds: Sequence[Cloud], today: datetime.date) -> Sequence[Finding]:
+    """Say how long each cloud supports the Kubernetes version, by dates that were looked up and may have moved."""
+    version, seen = environment.kubernetes_version, []
+    extended = environment.upgrades.support == "extended"
+    do = "raise kubernetes_version, one minor version at a time"
+    for cloud in clouds:
+        found = kubernetes_versions.support(version).get(cloud)
+        until = None if found is None else found.extended_until if extended else found.standard_until
+        if until is None:
+            seen.append(findings.not_asked(f"{cloud}: no date of {version} is known (data/kubernetes.toml)"))
+            continue
+        days = (until - today).days
+        plan = f"{cloud}: {'extended' if extended else 'standard'} support of {version}"
+        if days < 0:
+            seen.append(findings.warning(f"{plan} ended on {until}", do))
+        elif days < SUPPORT_WARNING:
+            seen.append(findings.warning(f"{plan} ends on {until}, in {days} days", do))
+        else:
+            seen.append(findings.ok(f"{plan} until {until}"))
+    return seen

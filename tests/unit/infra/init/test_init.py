@@ -153,7 +153,7 @@ def _keys_of(value: object) -> set[str]:
 
 def test_the_organisation_shows_every_key_and_asks_for_nothing(project: Path) -> None:
     asked = organisation.load(project / "stacks/environments")
-    assert asked == organisation.Organisation()
+    assert asked == organisation.load(project)  # where there is none
     path = project / "stacks/organisation.yaml"
     path.write_text(re.sub(r"^#(?=[a-z_]+:)", "", path.read_text(), flags=re.MULTILINE))
     organisation.load(project / "stacks/environments")
@@ -214,7 +214,7 @@ def test_nothing_is_left_when_writing_fails_half_way(tmp_path: Path, monkeypatch
     def full(folder: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trihull_infra.init.writing.schema.write", full)
+    monkeypatch.setattr(schema, "write", full)
     with pytest.raises(UsageError, match="No space left"):
         writing.write(tmp_path / "models", Cloud.AWS)
     assert list(tmp_path.iterdir()) == []
@@ -230,7 +230,7 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     def version(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr("trihull_infra.init.writing.metadata.version", version)
+    monkeypatch.setattr(metadata, "version", version)
     with pytest.raises(UsageError, match="trihull-infra is not installed"):
         writing.write(tmp_path / "models", Cloud.AWS)
     assert list(tmp_path.iterdir()) == []
