@@ -56,7 +56,9 @@ class AwsSpec(ProvisionedSpec):
         description="Cluster Autoscaler's image, by digest; needed where data/images.toml has none of the version",
     )
     tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
-    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
+    existing: Existing = Field(
+        default_factory=Existing, description="what is there already and is used in place of something new"
+    )
 
     @property
     def account(self) -> str:
