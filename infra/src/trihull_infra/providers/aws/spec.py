@@ -24,14 +24,20 @@ class ExistingNetwork(Spec):
 class Existing(Spec):
     """What is there already and is used in place of something new."""
 
-    network: ExistingNetwork | None = Field(None, description="a VPC and its subnets")
+    network: ExistingNetwork | None = Field(default=None, description="a VPC and its subnets")
     key: str | None = Field(
-        None, pattern=rf"{ARN}kms:.+:key/.+$", description="the ARN of a KMS key, used for everything"
+        default=None, pattern=rf"{ARN}kms:.+:key/.+$", description="the ARN of a KMS key, used for everything"
     )
-    cluster: str | None = Field(None, pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$", description="an EKS cluster's name")
-    registry: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9._/-]{1,255}$", description="an ECR repository's name")
+    cluster: str | None = Field(
+        default=None, pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$", description="an EKS cluster's name"
+    )
+    registry: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9._/-]{1,255}$", description="an ECR repository's name"
+    )
     ci_issuer: str | None = Field(
-        None, pattern=rf"{ARN}iam::.+:oidc-provider/.+$", description="the ARN of the account's OIDC provider for CI"
+        default=None,
+        pattern=rf"{ARN}iam::.+:oidc-provider/.+$",
+        description="the ARN of the account's OIDC provider for CI",
     )
 
     @field_validator("cluster")
