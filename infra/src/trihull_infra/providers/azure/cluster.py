@@ -115,7 +115,9 @@ class Cluster(pulumi.ComponentResource):
             ),
         )
         self.windows = [self._window(name, site, network, purpose, index) for purpose, index in WINDOWS.items()]
-        self.diagnostics = diagnostics(name, site, self, self.cluster.id, base.logs.destination, list(LOGS))
+        self.diagnostics = diagnostics(
+            name, site, self, self.cluster.id, base.logs.destination, list(LOGS), "Dedicated"
+        )
         self.administrators = [
             roles.assign(
                 f"{name}-administrator-{index}",
