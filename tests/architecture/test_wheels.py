@@ -1,8 +1,10 @@
 """What is installed is the wheel: each distribution, built, installs into an empty environment and imports alone."""
 
+import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,43 @@ def test_the_base_runtime_has_no_dependency(wheels: Path, tmp_path: Path) -> Non
     python = installed(wheels, tmp_path / "venv", "trihull-runtime")
     listed = run(uv.find_uv_bin(), "pip", "list", "--quiet", "--python", python, "--format", "freeze", cwd=tmp_path)
     assert [line.partition("==")[0] for line in listed.split()] == ["trihull-runtime"]
+
+
+@pytest.fixture(scope="module")
+def offline(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that holds the three wheels, and this one's other packages by a path to them.
+
+    Nothing is fetched, and no editable install is seen: only site folders have their .pth files read.
+    """
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder)
+    python = folder / "bin" / "python"
+    command = ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, "--find-links", wheels]
+    run(uv.find_uv_bin(), *command, *DISTRIBUTIONS)
+    purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (purelib / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return python
+
+
+@pytest.mark.timeout(600)
+def test_a_new_project_is_previewed_by_the_installed_wheels_alone(
+    offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIHULL_HOME", str(tmp_path / "home"))
+    trihull = offline.parent / "trihull"
+    found = run(offline, "-c", "import trihull_infra as it; print(it.__file__)", cwd=tmp_path).strip()
+    assert Path(found).is_relative_to(offline.parents[1]), "the wheel and not the checkout"
+    run(trihull, "init", "models", cwd=tmp_path)
+    project = tmp_path / "models"
+    written = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
+    assert {".gitignore", ".github/workflows/deploy.yaml", "stacks/environments/environment.schema.json"} <= written
+    told = json.loads(run(trihull, "doctor", "local", "--json", cwd=project))
+    assert told["verdict"] == "ok"
+    try:
+        answer = json.loads(run(trihull, "preview", "local", "--json", cwd=project))
+    finally:
+        run(trihull, "emulators", "stop", cwd=project)
+    assert [(step["cloud"], step["step"]) for step in answer["steps"]] == [
+        (cloud, "site") for cloud in ("aws", "gcp", "azure")
+    ]
+    assert all(step["ok"] and step["changes"]["create"] > 20 for step in answer["steps"]), answer

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from trihull_infra.emulators.client import Daemon
 
 REPOSITORY = Path(__file__).parents[2]
 OPERATION_S = 110.0
+# What README shows, word for word, of plain Pulumi: no command of trihull's but `emulators env`.
+SETTING = 'cd stacks/{project} && eval "$(trihull emulators env)" && pulumi stack select --create {stack} && '
 
 
 class OperationError(Exception):
@@ -130,3 +133,37 @@ def stack(home: Path, daemon: Daemon, engine_folder: Path, tmp_path: Path) -> It
     for one in reversed(made):
         with contextlib.suppress(OperationError):  # what a test broke on purpose stays in its home
             one.destroy()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the stacks of this checkout."""
+    folder = tmp_path_factory.mktemp("checkout")
+    ignore = shutil.ignore_patterns("__pycache__", "models", "local.*.json")
+    shutil.copytree(REPOSITORY / "stacks", folder / "stacks", ignore=ignore)
+    return folder
+
+
+@pytest.fixture
+def shell(checkout: Path, daemon: Daemon, engine_folder: Path) -> Any:
+    """Run a line in a shell of somebody who has trihull and Pulumi installed; return its output."""
+    assert daemon.pid
+    programs = (REPOSITORY / "tests" / "toolchain", Path(sys.executable).parent, engine_folder)
+    path = os.pathsep.join((*map(str, programs), os.environ["PATH"]))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+
+    def run(line: str, code: int = 0) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=checkout,
+            env={**kept, "PATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, f"{line}: exit code {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    return run

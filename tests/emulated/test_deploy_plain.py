@@ -4,58 +4,19 @@ Only the language host is the tests' own: it comes with the official release of 
 """
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from tests.emulated.conftest import SETTING
+from tests.parity.tokens import PROVISIONED
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.context import Documents
 from trihull_infra.emulators.client import Daemon
 
 pytestmark = pytest.mark.timeout(420)
-
-ROOT = Path(__file__).parents[2]
-SETTING = 'cd stacks/{project} && eval "$(trihull emulators env)" && pulumi stack select --create {stack} && '
-
-
-@pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the stacks of this checkout."""
-    folder = tmp_path_factory.mktemp("checkout")
-    ignore = shutil.ignore_patterns("__pycache__", "models", "local.*.json")
-    shutil.copytree(ROOT / "stacks", folder / "stacks", ignore=ignore)
-    return folder
-
-
-@pytest.fixture
-def shell(checkout: Path, daemon: Daemon, engine_folder: Path) -> Any:
-    """Run a line in a shell of somebody who has trihull and Pulumi installed; return its output."""
-    assert daemon.pid
-    programs = (ROOT / "tests" / "toolchain", Path(sys.executable).parent, engine_folder)
-    path = os.pathsep.join((*map(str, programs), os.environ["PATH"]))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-
-    def run(line: str, code: int = 0) -> str:
-        done = subprocess.run(
-            ["/bin/sh", "-c", line],
-            cwd=checkout,
-            env={**kept, "PATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, f"{line}: exit code {done.returncode}\n{done.stdout}"
-        return done.stdout
-
-    return run
 
 
 def left_in_moto(daemon: Daemon) -> dict[str, list[Any]]:
@@ -79,7 +40,7 @@ def left_in_moto(daemon: Daemon) -> dict[str, list[Any]]:
     }
 
 
-@pytest.mark.parametrize("cloud", list(Cloud))
+@pytest.mark.parametrize("cloud", PROVISIONED)
 def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
     cloud: Cloud, shell: Any, daemon: Daemon, checkout: Path
 ) -> None:
@@ -107,13 +68,13 @@ def test_a_name_comes_up_and_goes_with_plain_pulumi(shell: Any, daemon: Daemon, 
     setting = SETTING.format(project="dns", stack="local")
     settings = {path: path.read_text() for path in (checkout / "stacks").rglob("Pulumi*.yaml")}
     assert "names no router of local; bring them up with `trihull up local`" in shell(setting + "pulumi preview", 1)
-    routers = {str(cloud): f"http://127.0.0.1:{port}" for port, cloud in enumerate(Cloud, start=8080)}
+    routers = {str(cloud): f"http://127.0.0.1:{port}" for port, cloud in enumerate(PROVISIONED, start=8080)}
     Documents(checkout / "stacks" / "environments", "local").write_routers(routers)
     assert "created" in shell(setting + "pulumi up --yes")
     shell(setting + "pulumi up --yes --expect-no-changes")
     outputs = json.loads(shell(setting + "pulumi stack output --json"))
     assert outputs["name"] == "models.local.trihull.internal"
-    assert [site["site"] for site in outputs["sites"]] == list(Cloud)
+    assert [site["site"] for site in outputs["sites"]] == list(PROVISIONED)
     shell(setting + "pulumi destroy --yes")
     assert daemon.status()["resources"] == {}
     assert {path: path.read_text() for path in settings} == settings

@@ -6,7 +6,7 @@ is unknown, as the engine would have it.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,9 @@ class Resource(Registered):
     aliases: int
 
 
+Key = tuple[str, str]  # type token and logical name
+
+
 @dataclass
 class Recording:
     """What a program registered, invoked and exported."""
@@ -72,6 +75,7 @@ class Recording:
     resources: list[Resource] = field(default_factory=list)
     invokes: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
+    made: dict[Key, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # id and outputs, as they travel
 
     @property
     def registered(self) -> list[Registered]:
@@ -115,13 +119,22 @@ def _struct(value: dict[str, Any]) -> struct_pb2.Struct:
     return json_format.ParseDict(value, struct_pb2.Struct())
 
 
-def _marked(value: Any) -> Any:
+def marked(value: Any) -> Any:
     """Return a value with what is unknown as the recorder knows it."""
     if value == UNKNOWN:
         return values.UNKNOWN
     if isinstance(value, Mapping):
-        return {key: _marked(item) for key, item in value.items()}
-    return [_marked(item) for item in value] if isinstance(value, list) else value
+        return {key: marked(item) for key, item in value.items()}
+    return [marked(item) for item in value] if isinstance(value, list) else value
+
+
+def _opened_wire(value: Any) -> Any:
+    """Return what travelled without the marks of secrets."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE) == SECRET:
+            return _opened_wire(value["value"])
+        return {key: _opened_wire(item) for key, item in value.items()}
+    return [_opened_wire(item) for item in value] if isinstance(value, list) else value
 
 
 def _wire(value: Any) -> Any:
@@ -138,9 +151,16 @@ def _wire(value: Any) -> Any:
 class _Monitor(mocks.MockMonitor):
     """The engine's side of a run: answers registrations at once, and writes them down."""
 
-    def __init__(self, preview: bool, references: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        preview: bool,
+        references: Mapping[str, Mapping[str, Any]],
+        before: Recording | None,
+        anew: Collection[Key],
+    ) -> None:
         self.recording = Recording()
         self._preview = preview
+        self._before = {} if before is None else {key: made for key, made in before.made.items() if key not in anew}
         self._references = references
         self._made_ones: dict[tuple[str, str], dict[str, Any]] = {}
         self._configuration: dict[str, dict[str, Any]] = {}
@@ -169,14 +189,21 @@ class _Monitor(mocks.MockMonitor):
 
     def _made(self, request: Any, urn: str, inputs: Any) -> Any:
         """Answer as the recorder of the type's cloud does; in a preview, what only the cloud knows is unknown."""
+        identifier, state = self._answer(request, urn, inputs)
+        self.recording.made[request.type, request.name] = identifier, state
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=_struct(state))
+
+    def _answer(self, request: Any, urn: str, inputs: Any) -> tuple[str, dict[str, Any]]:
         known = json_format.MessageToDict(request.object)
         package = request.type.partition(":")[0]
+        there = self._before.get((request.type, request.name))
         if package in CLOUDS:
             recorder = Recorder(package)
-            given = _marked(opened(inputs))
+            given = marked(opened(inputs))
             if self._preview:
-                outputs = recorder.foresee(request.type, given)
-                return resource_pb2.RegisterResourceResponse(urn=urn, object=_struct({**known, **_wire(outputs)}))
+                identifier, state = there or ("", None)
+                outputs = recorder.foresee(request.type, given, None if state is None else marked(_opened_wire(state)))
+                return identifier, {**known, **_wire(outputs)}
             seed = hashlib.sha256(urn.encode()).hexdigest()
             answer = recorder.answer(
                 Request(facts(request.type), request.name, given, seed, CREATED, self._place(package))
@@ -185,13 +212,12 @@ class _Monitor(mocks.MockMonitor):
                 **answer.outputs,
                 "__certificate": certificate_authority(answer.id, request.name),
             }
-            state = {**known, **_wire(recorder.mark(request.type, answer.outputs))}
-            return resource_pb2.RegisterResourceResponse(urn=urn, id=answer.id, object=_struct(state))
+            return answer.id, {**known, **_wire(recorder.mark(request.type, answer.outputs))}
         compute = COMPUTED.get(request.type)
         computed = compute(request.name, opened(inputs)) if compute is not None else {}
-        state = {**known, **{key: UNKNOWN if self._preview else value for key, value in computed.items()}}
-        identifier = "" if self._preview else f"id-{request.name}"
-        return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=_struct(state))
+        hidden = self._preview and there is None
+        state = {**known, **{key: UNKNOWN if hidden else value for key, value in computed.items()}}
+        return "" if hidden else f"id-{request.name}", state
 
     def _place(self, package: str) -> Place:
         for one in self.recording.resources:
@@ -216,7 +242,7 @@ class _Monitor(mocks.MockMonitor):
     def Invoke(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         self.recording.invokes.append((request.tok, _read(request.args), request.provider))
         package = request.tok.partition(":")[0]
-        arguments = _marked(opened(_read(request.args)))
+        arguments = marked(opened(_read(request.args)))
         answer = CLOUDS[package].invoke(request.tok, arguments, self._place(package), self._find)
         plain = {key: value for key, value in answer.items() if not key.startswith("__")}
         return provider_pb2.InvokeResponse(**{"return": _struct(_wire(plain))})
@@ -237,14 +263,23 @@ def run(
     stack: str,
     preview: bool,
     references: Mapping[str, Mapping[str, Any]] | None = None,
+    before: Recording | None = None,
+    anew: Collection[Key] = (),
 ) -> Recording:
     """Run a program as the engine would, in the current folder; errors of the program come through.
 
-    `references` maps the full name of another stack to its outputs.
+    Args:
+        program: the program.
+        project: its project's name.
+        stack: the stack's name.
+        preview: whether what only a cloud knows stays unknown.
+        references: the full name of another stack -> its outputs.
+        before: what an earlier update made: a preview knows its outputs.
+        anew: what of it will be made anew, so that nothing of it is known any more.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    monitor = _Monitor(preview, references or {})
+    monitor = _Monitor(preview, references or {}, before, anew)
     try:
         settings.reset_options()
         mocks.set_mocks(mocks=_NoMocks(), project=project, stack=stack, preview=preview, monitor=monitor)

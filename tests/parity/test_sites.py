@@ -231,12 +231,10 @@ def labels_and_taints(pool: Registered, cloud: Cloud) -> tuple[dict[str, str], s
     """Return a registered pool's labels, and its taints as `key=value`; each cloud writes them its own way."""
     if cloud == Cloud.AZURE:
         return pool.get("nodeLabels"), {taint.removesuffix(":NoSchedule") for taint in pool.get("nodeTaints") or ()}
-    labels, taints = ("labels",), ("taints",)
-    if cloud == Cloud.GCP:
-        labels, taints = ("nodeConfig", "labels"), ("nodeConfig", "taints")
-    found = pool.get(*taints) or ()
+    where = ("nodeConfig",) if cloud == Cloud.GCP else ()
+    found = pool.get(*where, "taints") or ()
     assert all(taint["effect"] == "NO_SCHEDULE" for taint in found)
-    return pool.get(*labels), {f"{taint['key']}={taint['value']}" for taint in found}
+    return pool.get(*where, "labels"), {f"{taint['key']}={taint['value']}" for taint in found}
 
 
 @pytest.mark.parametrize("asked", ["longestname1", "given"])
@@ -265,8 +263,9 @@ def test_what_an_autoscaler_changes_is_ignored(run: Run, cloud: Cloud) -> None:
 
 
 def test_api_server_is_never_open_to_everybody(run: Run, name: str, cloud: Cloud) -> None:
-    for cluster in run("site", f"{name}-{cloud}").of_type(CLUSTERS[cloud]):
-        assert "0.0.0.0/0" not in str(cluster.inputs)
+    clusters = run("site", f"{name}-{cloud}").of_type(CLUSTERS[cloud])
+    assert len(clusters) == own(name)
+    assert "0.0.0.0/0" not in str([cluster.inputs for cluster in clusters])
 
 
 def test_kubeconfig_asks_for_tokens_and_holds_none(run: Run, name: str, cloud: Cloud) -> None:

@@ -14,17 +14,12 @@ from urllib.parse import urlsplit
 import pydantic
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from trihull_infra.capabilities import ZoneCapabilities, capabilities
 from trihull_infra.cloud import Cloud
 from trihull_infra.errors import SpecError
 
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 NAME: Final = rf"^{_LABEL}(\.{_LABEL})+$"
-# How each cloud names an existing zone: a pattern, and the same in words.
-ZONES: Final[Mapping[Cloud, tuple[str, str]]] = {
-    Cloud.AWS: (r"^Z[A-Z0-9]{1,31}$", "the id of a Route 53 hosted zone, such as Z0123456789ABCDEFGHIJ"),
-    Cloud.GCP: (r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", "the name of a Cloud DNS managed zone, such as example-com"),
-    Cloud.AZURE: (NAME, "the name of an Azure DNS zone, such as example.com"),
-}
 
 
 @dataclass(frozen=True)
@@ -44,11 +39,12 @@ class HealthChecks:
         return self.interval_s * self.failures + self.timeout_s
 
 
-# Sources of the numbers are in docs/dns.md.
+# Of each cloud that hosts zones; the numbers' sources are in docs/dns.md.
+ZONES: Final[Mapping[Cloud, ZoneCapabilities]] = {
+    cloud: zone for cloud in Cloud if (zone := capabilities(cloud).zone) is not None
+}
 HEALTH_CHECKS: Final[Mapping[Cloud, HealthChecks]] = {
-    Cloud.AWS: HealthChecks(10, 3),
-    Cloud.GCP: HealthChecks(30, 3),  # the shortest that a health check from source regions takes (checkIntervalSec)
-    Cloud.AZURE: HealthChecks(10, 3, 5),  # 5 to 9 s for one probe where probes go out every 10 s
+    cloud: HealthChecks(zone.interval_s, zone.failures, zone.timeout_s) for cloud, zone in ZONES.items()
 }
 GROUP: Final = r"^[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]$"
 
@@ -73,30 +69,41 @@ class DnsSpec(pydantic.BaseModel):
         description="a path such as /routerz: what a router is asked; an answer of 200 means that it is well",
     )
 
+    @field_validator("cloud")
+    @classmethod
+    def _that_hosts_zones(cls, value: Cloud) -> Cloud:
+        if value not in ZONES:
+            raise ValueError(f"expected a cloud that can host a zone, {', '.join(ZONES)}, found {value}")
+        return value
+
     @field_validator("zone")
     @classmethod
     def _of_the_cloud(cls, value: str, info: ValidationInfo) -> str:
         if "cloud" in info.data:
-            pattern, words = ZONES[info.data["cloud"]]
-            if not re.fullmatch(pattern, value, re.ASCII):
-                raise ValueError(f"expected {words}")
+            hosting = ZONES[info.data["cloud"]]
+            if not re.fullmatch(hosting.pattern, value, re.ASCII):
+                raise ValueError(f"expected {hosting.words}")
         return value
 
     @field_validator("resource_group")
     @classmethod
     def _where_the_cloud_has_any(cls, value: str | None, info: ValidationInfo) -> str | None:
         cloud = info.data.get("cloud")
-        if cloud is Cloud.AZURE and (value is None or not re.fullmatch(GROUP, value, re.ASCII)):
+        if cloud is None:
+            return value
+        in_group = ZONES[cloud].in_group
+        if in_group and (value is None or not re.fullmatch(GROUP, value, re.ASCII)):
             raise ValueError("expected the name of the resource group that the zone lies in")
-        if cloud not in (None, Cloud.AZURE) and value is not None:
+        if not in_group and value is not None:
             raise ValueError(f"expected nothing: {cloud} has no resource groups")
         return value
 
     @field_validator("name")
     @classmethod
     def _inside_the_zone(cls, value: str, info: ValidationInfo) -> str:
-        # Only Azure names a zone by its domain; elsewhere the cloud refuses a name of another zone.
-        if info.data.get("cloud") is Cloud.AZURE and not value.endswith(f".{info.data.get('zone', '')}"):
+        # Where a zone is not named by its domain, the cloud refuses a name of another zone.
+        hosting = ZONES[info.data["cloud"]] if "cloud" in info.data else None
+        if hosting is not None and hosting.named_by_domain and not value.endswith(f".{info.data.get('zone', '')}"):
             raise ValueError(f"expected a name that ends in .{info.data.get('zone', '')}")
         return value
 

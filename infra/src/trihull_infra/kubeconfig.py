@@ -1,5 +1,6 @@
-"""The kubeconfig of a site's cluster: no token in it, an exec plugin asks the cloud for one each time.
+"""The kubeconfig of a cluster that trihull made: no token in it, an exec plugin asks the cloud for one each time.
 
+Of a cluster that was there before, `contexts.py` takes it out of the user's own.
 Source: Kubernetes, "Organizing Cluster Access Using kubeconfig Files" and client-go's credential plugins.
 """
 

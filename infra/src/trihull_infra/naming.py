@@ -14,6 +14,9 @@ APPLICATION: Final = "trihull"
 NAMESPACE: Final = "trihull"
 SERVING: Final = "trihull-serving"  # ServiceAccount, Deployment and Service
 ROUTER: Final = "trihull-router"
+NODE_AUTOSCALER: Final = "trihull-node-autoscaler"  # in namespace kube-system, as all agents of the cluster
+DEVICE_PLUGIN: Final = "trihull-device-plugin"
+SYSTEM: Final = "kube-system"
 SYSTEM_POOL: Final = "system"
 POOL: Final = "serving"
 ACCELERATOR_POOL: Final = "accelerator"
@@ -21,6 +24,8 @@ IMAGES: Final = "images"  # the one repository of a site: images are told apart 
 POOL_LABEL: Final = "trihull.internal/pool"
 SPOT_LABEL: Final = "trihull.internal/spot"  # label and taint of spot nodes, the same on every cloud
 ACCELERATOR_LABEL: Final = "trihull.internal/accelerator"  # label and taint of nodes with one; value: the class
+
+MONITORING_LABEL: Final = "trihull.internal/monitoring"  # "true" on a namespace: its pods may read metrics
 
 
 def resource(environment: str, *parts: str) -> str:

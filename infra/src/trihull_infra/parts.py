@@ -3,24 +3,34 @@
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pulumi
 
 from trihull_infra import addresses, naming
 from trihull_infra.addresses import Addresses
 from trihull_infra.cloud import Cloud
-from trihull_infra.environment import Environment, SiteSpec
+
+if TYPE_CHECKING:  # what an environment may say stands beside the providers, and these import the parts
+    from trihull_infra.environment import Environment, SiteSpec
+
+ENVIRONMENTS: Final = Path("..") / "environments"  # from a project's folder, where the engine runs programs
 
 
 @dataclass(frozen=True)
 class Site:
-    """One cloud's share of an environment, as the functions of a provider receive it."""
+    """One cloud's share of an environment, as the functions of a provider receive it.
 
-    environment: Environment
+    `folder` holds the environment's file: paths in it are relative to that.
+    """
+
+    environment: "Environment"
     cloud: Cloud
+    folder: Path = ENVIRONMENTS
 
     @property
-    def spec(self) -> SiteSpec:
+    def spec(self) -> "SiteSpec":
         """Return what the environment asks of this cloud; a provider's functions know it by its own class."""
         return self.environment.site(self.cloud)
 

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import pulumi
 
-from trihull_infra import environment
+from trihull_infra import environment, parts
 from trihull_infra.cloud import Cloud
 from trihull_infra.environment import Environment
 from trihull_infra.errors import SpecError
 
-ENVIRONMENTS: Final = Path("..") / "environments"  # from a project's folder, where the engine runs programs
+ENVIRONMENTS: Final = parts.ENVIRONMENTS
 SITE_PROJECT: Final = "trihull-site"
 
 

@@ -49,7 +49,10 @@ def run() -> None:
         string_data={"tls.crt": certificate, "tls.key": site.output("router_key")},
         opts=opts,
     )
-    policy = workload.network_policy(begun, naming.ROUTER, "ingress", None, opts)
+    # Out: every port, since sites answer where the fleet says, and keys of callers' tokens come from anywhere.
+    policy = workload.network_policy(
+        begun, naming.ROUTER, opts, open_port="ingress", metrics_port="metrics", egress_ports=None
+    )
     replicas = begun.environment.routing
     scaled = replicas.most > replicas.replicas
     # Where an autoscaler owns the number of replicas, the Deployment only says where it begins.
@@ -155,6 +158,7 @@ def _deployment(
                 naming.ROUTER,
                 container,
                 volumes,
+                pool=naming.POOL,
                 grace_s=GRACE_S,
                 pod_labels=pod_labels,
                 # Of the fleet nothing stands here: it must not start routers anew.

@@ -61,8 +61,15 @@ def run() -> None:
         string_data={"tls.crt": certificate, "tls.key": site.output("serving_key"), "ca.crt": trusted},
         opts=inside,
     )
-    policy = workload.network_policy(begun, naming.SERVING, "infer", [443], inside)
-    started = pulumi.ResourceOptions(provider=cluster, depends_on=[account, secret, policy])
+    denied = workload.default_deny(begun, inside)
+    # Out: its bucket and the cloud's token service, by TLS; nothing else.
+    policy = workload.network_policy(
+        begun, naming.SERVING, inside, open_port="infer", metrics_port="health", egress_ports=[443], identity=True
+    )
+    priorities = workload.priorities(begun, opts)
+    started = pulumi.ResourceOptions(
+        provider=cluster, depends_on=[account, secret, denied, policy, priorities[naming.SERVING]]
+    )
     _deployment(
         begun,
         site,
@@ -76,6 +83,8 @@ def run() -> None:
     workload.autoscaler(begun, naming.SERVING, replicas.replicas_min, replicas.replicas_max, inside)
     workload.disruption_budget(begun, naming.SERVING, inside)
     service = workload.load_balancer(begun, naming.SERVING, "infer", PORT, inside)
+    autoscaler_needs = site.output("identities").apply(lambda all_needs: all_needs.get("node-autoscaler", {}))
+    workload.system_agents(begun, site.output("cluster_name"), autoscaler_needs, opts)
     pulumi.export("version", ServingOutputs.CURRENT)
     pulumi.export(
         "endpoint",
@@ -95,6 +104,7 @@ def _deployment(
     certificates: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> apps.v1.Deployment:
+    asked = begun.environment.serving
     image = site.output("registry").apply(lambda registry: workload.image_reference(registry, chosen.index_digest))
     container = core.v1.ContainerArgs(
         name="server",
@@ -108,7 +118,7 @@ def _deployment(
             core.v1.EnvVarArgs(name="TRIHULL_TLS", value=TLS_FOLDER),
             core.v1.EnvVarArgs(name="TRIHULL_DRAIN_S", value=str(DRAIN_S)),
         ],
-        resources=workload.resources("250m", "512Mi"),
+        resources=workload.resources(asked.cpu, asked.memory, asked.accelerators),
         security_context=workload.confined(),
         startup_probe=workload.probe("health", "/v2/health/live", period_s=1, failures=60),
         readiness_probe=workload.probe("health", "/v2/health/ready", period_s=2, failures=2),
@@ -125,7 +135,7 @@ def _deployment(
         naming.SERVING,
         metadata=workload.metadata(begun, naming.SERVING),
         spec=apps.v1.DeploymentSpecArgs(
-            replicas=begun.environment.serving.replicas_min,
+            replicas=asked.replicas_min,
             selector=workload.selector(naming.SERVING),
             strategy=apps.v1.DeploymentStrategyArgs(
                 type="RollingUpdate",
@@ -136,6 +146,7 @@ def _deployment(
                 naming.SERVING,
                 container,
                 [tls],
+                pool=asked.pool,
                 grace_s=DRAIN_S + 15,
                 pod_labels=pod_labels,
                 annotations={

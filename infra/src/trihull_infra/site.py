@@ -19,7 +19,7 @@ from trihull_runtime.contract import SiteOutputs
 def run() -> None:
     """Register a site and export its SiteOutputs."""
     begun = program.begin()
-    site = Site(begun.environment, begun.cloud)
+    site = Site(begun.environment, begun.cloud, begun.folder)
     cloud = provider.load(site.cloud)
     hatch = Hatch(site.spec.changes, f"{site.environment.name}.yaml: clouds.{site.cloud}.overrides")
     hatch.open()
@@ -47,7 +47,7 @@ def run() -> None:
         "bucket": bucket.address,
         "identities": {purpose: dict(needs) for purpose, needs in identity.service_accounts.items()},
         "deployer": dict(identity.deployer),
-        "ca_certificate": certificates.ca.cert_pem,
+        "ca_certificate": certificates.bundle,
         "router_certificate": certificates.router.cert_pem,
         "router_key": pulumi.Output.secret(certificates.router_key.private_key_pem),
         "serving_certificate": certificates.serving.cert_pem,

@@ -3,6 +3,7 @@
 import importlib
 
 from trihull_infra.cloud import Cloud
+from trihull_infra.machines import Machine
 from trihull_infra.spec.sites import ProvisionedSpec, SiteSpec
 
 
@@ -22,3 +23,9 @@ def of(cloud: Cloud) -> type[SiteSpec]:
 def provisions(cloud: Cloud) -> bool:
     """Whether trihull makes a site's machines on this cloud, so that machine classes must mean something there."""
     return issubclass(of(cloud), ProvisionedSpec)
+
+
+def offers(cloud: Cloud, machine: Machine) -> bool:
+    """Whether a site on this cloud can have machines of a class: it has instance types of it, or needs none."""
+    spec = of(cloud)
+    return not issubclass(spec, ProvisionedSpec) or spec.machines_of_any_size or bool(machine.types.get(cloud))

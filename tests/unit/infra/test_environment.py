@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.infra.written import refused, write
 from trihull_infra.cloud import Cloud
 from trihull_infra.environment import Environment, Timings, load
 from trihull_infra.errors import SpecError
@@ -22,18 +23,6 @@ def spec() -> dict[str, Any]:
     value = yaml.safe_load((ENVIRONMENTS / "local.yaml").read_text())
     assert isinstance(value, dict)
     return value
-
-
-def write(folder: Path, spec: object, name: str = "local") -> Path:
-    (folder / f"{name}.yaml").write_text(spec if isinstance(spec, str) else yaml.safe_dump(spec, sort_keys=False))
-    return folder
-
-
-def refused(folder: Path, spec: object, name: str = "local") -> list[str]:
-    with pytest.raises(SpecError) as caught:
-        load(name, write(folder, spec, name))
-    assert caught.value.exit_code == 65
-    return str(caught.value).splitlines()
 
 
 def change(spec: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -102,13 +91,44 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("clouds.aws.administrators", [], "clouds.aws.administrators", "found an empty list"),
         ("clouds.gcp.administrators", ["someone"], "clouds.gcp.administrators.0", 'found "someone"'),
         ("api_server.authorised_networks", ["10.0.0.1/8"], "api_server.authorised_networks.0", "203.0.113.7/32"),
-        ("pools.serving.machine", "huge", "pools.serving.machine", "expected one of small, small-arm, medium"),
+        ("pools.serving.machine", "huge", "pools.serving.machine", "expected one of small, small-arm, t4"),
         ("pools.serving.nodes_max", 1, "pools.serving.nodes_max", "expected at least nodes_min, 2, found 1"),
         ("pools.serving.nodes_min", 0, "pools.serving.nodes_min", "found 0"),
         ("pools.serving.nodes_min", True, "pools.serving.nodes_min", "found true"),
         ("pools.serving.spot_share", 1.5, "pools.serving.spot_share", "a number from 0 (none) to 1 (all), found 1.5"),
         ("pools.serving.spot_share", "0.5", "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
         ("pools.serving.spot_share", True, "pools.serving.spot_share", "a number from 0 (none) to 1 (all)"),
+        ("pools.system", {"machine": "t4", "nodes_min": 1, "nodes_max": 1}, "pools.system.machine", "without an"),
+        ("pools.accelerator", {"machine": "small", "nodes_max": 1, "spot_share": 0}, "pools.accelerator.machine",
+         "with an accelerator: t4"),
+        ("serving.pool", "accelerator", "serving", "found accelerator; ask for it in pools.accelerator"),
+        ("serving.pool", "system", "serving.pool", "the pool that replicas run on"),
+        ("serving.accelerators", 1, "serving.accelerators", "say `pool: accelerator`"),
+        ("serving.cpu", "0.25", "serving.cpu", "a CPU request such as 250m or 2"),
+        ("serving.memory", "512M", "serving.memory", "such as 512Mi"),
+        ("api_server.authorised_networks", ["0.0.0.0/0"], "api_server.authorised_networks",
+         "found 0.0.0.0/0, which is everybody; if that is meant, say `open_to_everybody: true`"),
+        ("api_server.authorised_networks", ["10.0.0.0/8"] * 2, "api_server.authorised_networks", "different networks"),
+        ("upgrades", {"start_utc": "24:00"}, "upgrades.start_utc", 'when the window opens, such as "02:00"'),
+        ("upgrades", {"days": ["sunday", "sunday"]}, "upgrades.days", "expected different days"),
+        ("upgrades", {"days": ["Sunday"]}, "upgrades.days.0", "days on which work may begin"),
+        ("upgrades", {"hours": 2}, "upgrades.hours", "a whole number from 4 to 24"),
+        ("retention", {"logs_days": 77}, "retention.logs_days", "one of 30, 60, 90"),
+        ("keys", {"own": "yes"}, "keys.own", "keys in your account"),
+        ("keys", {"rotation_days": 30}, "keys.rotation_days", "from 90 to 730"),
+        ("ci", {"issuer": "http://ci", "subject": "a"}, "ci.issuer", "the issuer's URL"),
+        ("ci", {"issuer": "https://ci.example", "subject": "repo:acme/*"}, "ci.subject", "whole and without *"),
+        ("certificates", {"generation": -1}, "certificates.generation", "found -1"),
+        ("clouds.aws.existing", {"cluster": "a"}, "clouds.aws.existing.cluster", "expected existing.network as well"),
+        ("clouds.aws.existing", {"network": {"id": "vpc-1", "private_subnets": ["subnet-0123456789abcdef0"] * 2}},
+         "clouds.aws.existing.network.id", "a VPC's id"),
+        ("clouds.azure.existing", {"key": "a"}, "clouds.azure.existing.key", "expected existing.vault as well"),
+        ("clouds.gcp.existing", {"key": "a"}, "clouds.gcp.existing.key", "projects/.../cryptoKeys/..."),
+        ("clouds.gcp.tags", {"CostCenter": "x"}, "clouds.gcp.tags.CostCenter", "more labels, on this cloud only"),
+        ("clouds.aws.overrides", {"a b": {}}, "clouds.aws.overrides.a b", "the escape hatch"),
+        ("clouds.kubernetes", {"region": "here", "residency": "eu", "context": "c", "registry": "models",
+         "bucket": "s3://b"}, "clouds.kubernetes.registry", "host/repository that its nodes pull from"),
+        ("cost_centre", "A B", "cost_centre", "who pays for it"),
         ("serving.replicas_max", 1, "serving.replicas_max", "expected at least replicas_min, 2"),
         ("routing.policy", "random", "routing.policy", 'one of local-first, priority, weighted, fastest, found'),
         ("routing.replicas_max", "2", "routing.replicas_max", "expected a whole number, at least replicas"),

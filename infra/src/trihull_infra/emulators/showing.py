@@ -18,6 +18,10 @@ def status(found: dict[str, Any]) -> None:
             values = [str(pod.get(key, "")) for key in ("name", "pid", "ready", "app")]
             sites.add_row(name, site["cluster"], *values)
     console.print(sites)
+    for name, site in found["sites"].items():
+        for one in site.get("not_run", []):
+            where = f"{name}: {one['kind']} {one['namespace']}/{one['name']}"
+            console.print(f"{where} is stored and not run here: {one['reason']}", highlight=False, markup=False)
     resources = Table("package", "type", "resources", "emulation", title="resources", title_justify="left")
     capabilities = found.get("capabilities", {})
     for package, types in found["resources"].items():

@@ -83,6 +83,7 @@ class World:
                 "cluster": site.resource_id.rpartition("/")[2],
                 "server": site.server,
                 "pods": [dataclasses.asdict(pod) for pod in site.cluster.pods()],
+                "not_run": site.cluster.not_run(),
             }
             for site in self.sites.all()
         }

@@ -1,7 +1,7 @@
 """What every cloud is asked for; each cloud's own part stands in `providers/<cloud>/spec.py`."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field, field_validator
 
@@ -17,8 +17,10 @@ class SiteSpec(Spec):
 
     region: str = Field(pattern=REGION, description="the cloud's name of a region")
     residency: str = Field(pattern=rf"^{NAME}$", description="a short name of where data stays, such as eu")
-    priority: int = Field(0, ge=0, le=127, description="a whole number from 0 (first choice) to 127")
-    weight: int = Field(100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority")
+    priority: int = Field(default=0, ge=0, le=127, description="a whole number from 0 (first choice) to 127")
+    weight: int = Field(
+        default=100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority"
+    )
 
     @property
     def account(self) -> str:
@@ -40,6 +42,20 @@ class SiteSpec(Spec):
         """Return the arguments that the escape hatch sets."""
         return {}
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """Return the Secrets of namespace trihull that pods pull with; none where nodes have an identity for it."""
+        return ()
+
+    @property
+    def load_balancer_annotations(self) -> dict[str, str]:
+        """Return annotations of Services of type LoadBalancer that this site asks for, beside the cloud's own."""
+        return {}
+
+    def agent_image(self, agent: str) -> str | None:
+        """Return the image, by digest, that this site names for an agent of the cluster; None when it names none."""
+        return None
+
     def node_selector(self, pool: str) -> dict[str, str]:
         """Return the labels of the nodes that a pool's workloads run on."""
         return {naming.POOL_LABEL: pool}
@@ -47,6 +63,9 @@ class SiteSpec(Spec):
 
 class ProvisionedSpec(SiteSpec):
     """A site whose network, cluster and storage trihull makes, or is given by name (`existing`)."""
+
+    # Of a cloud without instance types: it needs no row in data/machines.toml.
+    machines_of_any_size: ClassVar[bool] = False
 
     zones: tuple[str, ...] = Field(min_length=2, max_length=3, description="two or three zones of the region")
     administrators: tuple[str, ...] = Field(

@@ -1,14 +1,15 @@
 """What workloads of a site share; it meets the restricted Pod Security Standard, which the namespace enforces."""
 
+from trihull_infra.workload.agents import system_agents
 from trihull_infra.workload.objects import (
     autoscaler,
     connect,
     disruption_budget,
     load_balancer,
-    network_policy,
     service_account,
     url,
 )
+from trihull_infra.workload.placement import priorities
 from trihull_infra.workload.pods import (
     NAME_LABEL,
     TEMPORARY,
@@ -23,8 +24,8 @@ from trihull_infra.workload.pods import (
     probe,
     resources,
     selector,
-    tolerations,
 )
+from trihull_infra.workload.policies import default_deny, network_policy
 
 __all__ = [
     "NAME_LABEL",
@@ -33,6 +34,7 @@ __all__ = [
     "autoscaler",
     "confined",
     "connect",
+    "default_deny",
     "disruption_budget",
     "fingerprint",
     "image_reference",
@@ -42,10 +44,11 @@ __all__ = [
     "network_policy",
     "part",
     "pod",
+    "priorities",
     "probe",
     "resources",
     "selector",
     "service_account",
-    "tolerations",
+    "system_agents",
     "url",
 ]

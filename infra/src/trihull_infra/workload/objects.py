@@ -1,11 +1,11 @@
-"""What stands around a workload's pods: its account, load balancer, autoscaler, budget and network policy."""
+"""What stands around a workload's pods: its account, load balancer, autoscaler and budget."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-from pulumi_kubernetes import autoscaling, core, meta, networking, policy
+from pulumi_kubernetes import autoscaling, core, meta, policy
 
 from trihull_infra import naming, provider
 from trihull_infra.errors import SpecError
@@ -24,7 +24,11 @@ def connect(kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
 
 
 def service_account(
-    begun: Program, name: str, needs: pulumi.Input[Mapping[str, str]], opts: pulumi.ResourceOptions
+    begun: Program,
+    name: str,
+    needs: pulumi.Input[Mapping[str, str]],
+    opts: pulumi.ResourceOptions,
+    namespace: str = naming.NAMESPACE,
 ) -> core.v1.ServiceAccount:
     """Register a ServiceAccount with the annotations and labels that the cloud's identity asks for."""
     known = pulumi.Output.from_input(needs)
@@ -33,7 +37,7 @@ def service_account(
         name,
         metadata=meta.v1.ObjectMetaArgs(
             name=name,
-            namespace=naming.NAMESPACE,
+            namespace=namespace,
             labels=known.apply(lambda all_needs: {**own, **part(all_needs, "labels")}),
             annotations=known.apply(lambda all_needs: part(all_needs, "annotations")),
         ),
@@ -45,10 +49,15 @@ def service_account(
 def load_balancer(
     begun: Program, name: str, port_name: str, port: int, opts: pulumi.ResourceOptions
 ) -> core.v1.Service:
-    """Register a layer-4 load balancer before a workload's pods; TLS ends in the pod."""
+    """Register a layer-4 load balancer before a workload's pods; TLS ends in the pod.
+
+    Its annotations are the cloud's, and those that the site asks for before them.
+    """
+    site = begun.environment.site(begun.cloud)
+    annotations = {**provider.capabilities(begun.cloud).service_annotations, **site.load_balancer_annotations}
     return core.v1.Service(
         name,
-        metadata=metadata(begun, name, dict(provider.capabilities(begun.cloud).service_annotations)),
+        metadata=metadata(begun, name, annotations),
         spec=core.v1.ServiceSpecArgs(
             type="LoadBalancer",
             selector={NAME_LABEL: name},
@@ -114,53 +123,6 @@ def autoscaler(
             behavior=autoscaling.v2.HorizontalPodAutoscalerBehaviorArgs(
                 scale_down=autoscaling.v2.HPAScalingRulesArgs(stabilization_window_seconds=300)
             ),
-        ),
-        opts=opts,
-    )
-
-
-def network_policy(
-    begun: Program,
-    name: str,
-    port_name: str,
-    egress_ports: list[int] | None,
-    opts: pulumi.ResourceOptions,
-) -> networking.v1.NetworkPolicy:
-    """Register what may reach a workload's pods and what they may reach; all else is denied both ways.
-
-    Args:
-        begun: the running program.
-        name: the workload.
-        port_name: the only port that others may reach; the kubelet's probes are let through by every CNI.
-        egress_ports: TCP ports that the pods may reach outside link-local addresses (where the machines' credentials
-            are), beside DNS; None for every port.
-        opts: the resource's options.
-    """
-    dns = networking.v1.NetworkPolicyEgressRuleArgs(
-        ports=[networking.v1.NetworkPolicyPortArgs(protocol=protocol, port=53) for protocol in ("UDP", "TCP")]
-    )
-    anywhere = [
-        networking.v1.NetworkPolicyPeerArgs(ip_block=networking.v1.IPBlockArgs(cidr=cidr, except_=hidden))
-        for cidr, hidden in (("0.0.0.0/0", ["169.254.0.0/16"]), ("::/0", ["fe80::/10"]))
-    ]
-    ports = (
-        None
-        if egress_ports is None
-        else [networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=port) for port in egress_ports]
-    )
-    out = networking.v1.NetworkPolicyEgressRuleArgs(to=anywhere, ports=ports)
-    return networking.v1.NetworkPolicy(
-        name,
-        metadata=metadata(begun, name),
-        spec=networking.v1.NetworkPolicySpecArgs(
-            pod_selector=selector(name),
-            policy_types=["Ingress", "Egress"],
-            ingress=[
-                networking.v1.NetworkPolicyIngressRuleArgs(
-                    ports=[networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=port_name)]
-                )
-            ],
-            egress=[dns, *([] if egress_ports == [] else [out])],
         ),
         opts=opts,
     )

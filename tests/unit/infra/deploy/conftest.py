@@ -30,6 +30,7 @@ from trihull_runtime.contract import (
 from trihull_runtime.contract.manifest import DataType, Tensor
 
 STACKS = Path(__file__).parents[4] / "stacks"
+CLOUDS = (Cloud.AWS, Cloud.GCP, Cloud.AZURE)  # those of the environment `lab`
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 SITE = """
@@ -187,7 +188,7 @@ class Project:
         spec = environment.load("lab", self.documents.folder)
         return Context(spec, self.stacks, self.documents, self.engine, self.variables, None)
 
-    def flow(self, action: str = "up", clouds: tuple[Cloud, ...] = tuple(Cloud)) -> Flow:
+    def flow(self, action: str = "up", clouds: tuple[Cloud, ...] = CLOUDS) -> Flow:
         return Flow(self.context(), clouds, self.display, action)
 
     def locks(self) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.infra.deploy.conftest import CERTIFICATE, Project
+from tests.unit.infra.deploy.conftest import CERTIFICATE, CLOUDS, Project
 from trihull_infra.cloud import Cloud
 from trihull_infra.errors import SpecError
 from trihull_runtime.artifacts.errors import RegistryError
@@ -49,7 +49,7 @@ def named(project: Project) -> object:
 def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Project, router: str) -> None:
     report = project.flow().up(publish=False)
     assert report.failed == []
-    stacks = {f"{cloud} {part}" for cloud in Cloud for part in ("site", "serving", "routing")}
+    stacks = {f"{cloud} {part}" for cloud in CLOUDS for part in ("site", "serving", "routing")}
     assert set(steps(project)) == {*stacks, "dns"}
     assert [step.title for step in report.steps][-1] == "dns"
     assert report.steps[-1].to_value()["cloud"] is None
@@ -152,7 +152,7 @@ def test_a_name_that_fails_stops_no_cloud_and_no_destroy(project: Project) -> No
     project.switch("dns", "dns", "raise ValueError('the zone is not ours')")
     report = project.flow().up(publish=False)
     assert [step.title for step in report.failed] == ["dns"]
-    assert all(steps(project)[f"{cloud} routing"] for cloud in Cloud)
+    assert all(steps(project)[f"{cloud} routing"] for cloud in CLOUDS)
     destroyed = project.flow("destroy", ONE).destroy(remove=True)
     assert [step.title for step in destroyed.failed] == ["dns"]
     assert steps(project)["aws site"]

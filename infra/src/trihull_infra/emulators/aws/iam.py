@@ -148,7 +148,40 @@ class Policy(IamHandler):
         return not gone(lambda: self.client(region).get_policy(PolicyArn=outputs["arn"]), NONE)
 
 
+class OpenIdConnectProvider(IamHandler):
+    """`aws:iam/openIdConnectProvider:OpenIdConnectProvider`."""
+
+    def create(self, region: str, inputs: Values, outputs: Values) -> None:
+        """Make the provider; IAM finds out the issuer's certificates where none are given."""
+        url, client = inputs["url"], self.client(region)
+        arguments = given(
+            ClientIDList=inputs["clientIdLists"],
+            ThumbprintList=inputs.get("thumbprintLists") or None,
+            Tags=tag_list(outputs) or None,
+        )
+        called(
+            f"creating IAM OIDC Provider ({url})", lambda: client.create_open_id_connect_provider(Url=url, **arguments)
+        )
+
+    def update(self, region: str, old: Values, new: Values, outputs: Values) -> None:
+        """Change the tags; moto knows no change of audiences."""
+        client, arn = self.client(region), outputs["arn"]
+        tags = tag_list(outputs)
+        called(arn, lambda: client.tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=tags))
+
+    def delete(self, region: str, inputs: Values, outputs: Values) -> None:
+        """Delete the provider."""
+        client, arn = self.client(region), outputs["arn"]
+        gone(lambda: client.delete_open_id_connect_provider(OpenIDConnectProviderArn=arn), NONE)
+
+    def exists(self, region: str, inputs: Values, outputs: Values) -> bool:
+        """Say whether the provider is there."""
+        client, arn = self.client(region), outputs["arn"]
+        return not gone(lambda: client.get_open_id_connect_provider(OpenIDConnectProviderArn=arn), NONE)
+
+
 HANDLERS: dict[str, type[AwsHandler]] = {
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": OpenIdConnectProvider,
     "aws:iam/role:Role": Role,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": RolePolicyAttachment,
     "aws:iam/rolePolicy:RolePolicy": RolePolicy,

@@ -172,6 +172,29 @@ class Lifecycle(BucketPart):
         return {"LifecycleConfiguration": {"Rules": rules}}
 
 
+class Logging(BucketPart):
+    """`aws:s3/bucketLogging:BucketLogging`."""
+
+    part = "bucket_logging"
+
+    def arguments(self, inputs: Values) -> dict[str, Any]:
+        """Return where accesses are logged."""
+        target = {"TargetBucket": inputs["targetBucket"], "TargetPrefix": inputs["targetPrefix"]}
+        return {"BucketLoggingStatus": {"LoggingEnabled": target}}
+
+    def delete(self, region: str, inputs: Values, outputs: Values) -> None:
+        """Put an empty state: S3 has no call that deletes it."""
+        put = self.client(region).put_bucket_logging
+        gone(lambda: put(Bucket=inputs["bucket"], BucketLoggingStatus={}), *NO_BUCKET)
+
+    def exists(self, region: str, inputs: Values, outputs: Values) -> bool:
+        """Say whether accesses are logged."""
+        client = self.client(region)
+        if gone(lambda: client.head_bucket(Bucket=inputs["bucket"]), *NO_BUCKET):
+            return False
+        return "LoggingEnabled" in client.get_bucket_logging(Bucket=inputs["bucket"])
+
+
 def pascal_name(name: str) -> str:
     """Return a name as the S3 API spells it."""
     return name[:1].upper() + name[1:]
@@ -185,4 +208,5 @@ HANDLERS: dict[str, type[AwsHandler]] = {
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": OwnershipControls,
     "aws:s3/bucketPolicy:BucketPolicy": Policy,
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Lifecycle,
+    "aws:s3/bucketLogging:BucketLogging": Logging,
 }

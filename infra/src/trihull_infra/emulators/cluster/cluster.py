@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trihull_infra.emulators.cluster import isolated, objects, processes
+from trihull_infra.emulators.cluster import agents, isolated, objects, processes
 from trihull_infra.emulators.cluster.control import Control, read_records
 from trihull_infra.emulators.cluster.errors import ClusterError
 from trihull_infra.emulators.cluster.images import Images
@@ -90,6 +90,7 @@ class LocalCluster:
             "outage": None if outage is None else outage.kind.value,
             "outage_workload": None if outage is None else outage.workload,
             "pods": [vars(pod) for pod in self.pods()],
+            "not_run": self.not_run(),
         }
 
     def apply(self, obj: Object) -> Object:
@@ -144,6 +145,14 @@ class LocalCluster:
             return self._control.statuses()
 
         return self._call(pods())
+
+    def not_run(self) -> list[dict[str, str]]:
+        """Return agents of the cluster that are stored and not run: `kind`, `namespace`, `name`, `reason`."""
+
+        async def not_run() -> list[dict[str, str]]:
+            return agents.told(self._control.store)
+
+        return self._call(not_run())
 
     def begin_outage(self, kind: str, ttl_s: float, workload: str | None = None) -> None:
         """Break the site, or one workload of it, the Deployment of that name, while the rest goes on.

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from trihull_infra.emulators.cluster import deployments, objects, processes, rollout
+from trihull_infra.emulators.cluster import agents, deployments, objects, processes, rollout
 from trihull_infra.emulators.cluster.balancers import Balancers
 from trihull_infra.emulators.cluster.errors import ClusterError
 from trihull_infra.emulators.cluster.objects import Object
@@ -69,7 +69,8 @@ class Control:
         existing = self.store.get(key)
         if kind == "Deployment":
             self._check_selector(existing, wanted)
-            read_deployment(wanted)
+            if not agents.not_run(wanted):
+                read_deployment(wanted)
         if kind == "Service":
             check_service(wanted)
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,7 +89,7 @@ class Control:
 
     def get(self, key: Key) -> Object | None:
         """Return a live object, its status as of now."""
-        if key[0] == "Deployment" and self.store.peek(key) is not None:
+        if key in agents.run_here(self.store):
             self._tell(key)
         return self.store.get(key)
 
@@ -139,7 +140,7 @@ class Control:
         """Break the site or a workload; see `LocalCluster.begin_outage`."""
         if not (math.isfinite(ttl_s) and ttl_s > 0):
             raise ClusterError(f"An outage needs a lease of more than 0 s, not {ttl_s!r}: it must end by itself.")
-        known = sorted({key[2] for key in self.store.keys("Deployment")})
+        known = sorted({key[2] for key in agents.run_here(self.store)})
         if workload is not None and workload not in known:
             raise ClusterError(
                 f"Site {self.site} has no workload {workload!r}; its workloads: {', '.join(known) or 'none'}."
@@ -228,8 +229,8 @@ class Control:
     def _reconcile(self) -> list[asyncio.Task[None]]:
         """Do the next step of every Deployment; returns the ends that it began or that are under way."""
         now = asyncio.get_running_loop().time()
-        ends = []
-        for key in self.store.keys("Deployment"):
+        ends, here = [], agents.run_here(self.store)
+        for key in here:
             spec = self._spec(key)
             mine = self._pods_of(key)
             members = [
@@ -244,7 +245,7 @@ class Control:
         orphans = [
             pod
             for pod in self.pods
-            if self.store.peek(("Deployment", pod.record.namespace, pod.record.deployment)) is None and not pod.ending
+            if ("Deployment", pod.record.namespace, pod.record.deployment) not in here and not pod.ending
         ]
         ends += [self._stop(pod) for pod in orphans]
         self.services.route(self.pods)
@@ -272,7 +273,7 @@ class Control:
             return self._trouble, False
         if key[0] == "Service":
             return self.services.problem(key, self.pods, CRASHES_ENOUGH)
-        if key[0] == "Deployment":
+        if key in agents.run_here(self.store):
             if self.outage is not None and self.outage.covers(key[2]):
                 return f"it is in an outage ({self.outage.kind})", False
             spec, now = self._spec(key), asyncio.get_running_loop().time()

@@ -5,6 +5,7 @@ from typing import Any
 
 from trihull_infra.emulators.plugins.provider import Failure
 from trihull_infra.emulators.plugins.values import UNKNOWN
+from trihull_infra.emulators.recorder import allowed
 from trihull_infra.emulators.recorder.facts import Facts, Property, Type
 
 SCALARS = {"str": str, "bool": bool}
@@ -60,11 +61,13 @@ def _value(facts: Facts, kind: Type, value: Any, path: str) -> Iterator[Failure]
             f"{path} ({kind.name.rpartition(':')[2].removesuffix('Args')})",
         )
     elif kind.kind == "enum":
-        allowed = facts.enums[kind.name]
-        if _listed_in_full(facts, kind) and str(value) not in allowed:
-            yield Failure(path, f"{path} is {value!r}; allowed values: {', '.join(allowed)}")
+        listed = facts.enums[kind.name]
+        if _listed_in_full(facts, kind) and str(value) not in listed:
+            yield Failure(path, f"{path} is {value!r}; allowed values: {', '.join(listed)}")
     elif not _fits(kind.kind, value):
         yield Failure(path, f"{path} must be {_words(kind.kind)}, not {_said(value)}")
+    elif (closed := allowed.values(facts.token, path)) is not None and str(value) not in closed:
+        yield Failure(path, f"{path} is {value!r}; allowed values: {', '.join(closed)}")
 
 
 def _listed_in_full(facts: Facts, kind: Type) -> bool:

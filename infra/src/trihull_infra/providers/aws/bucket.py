@@ -1,38 +1,29 @@
 """Bucket on AWS: S3 with an own key, versions, no public access, no plain HTTP. Each of these is its own resource."""
 
-import json
-
 import pulumi
-from pulumi_aws import kms, s3
+from pulumi_aws import s3
 
 from trihull_infra import provider
-from trihull_infra.provider import OLD_VERSIONS_DAYS, Site
+from trihull_infra.provider import Base, Purpose, Site
+from trihull_infra.providers.aws import policies
+from trihull_infra.providers.aws.logs import ACCESS_PREFIX
+
+CAPTURED = "captured/"
 
 
 class Bucket(pulumi.ComponentResource):
     """S3 bucket and everything that makes it private."""
 
-    def __init__(self, name: str, site: Site, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, site: Site, base: Base, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("trihull:bucket:Bucket", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        guarded = pulumi.ResourceOptions(parent=self, protect=site.environment.protect)
-        self.key = kms.Key(
-            f"{name}-key",
-            description=f"Evidence and captured data of {site.name()}",
-            enable_key_rotation=True,
-            deletion_window_in_days=30,
-            tags=site.labels,
-            opts=guarded,
-        )
-        self.alias = kms.Alias(
-            f"{name}-key-alias", name=f"alias/{site.name('bucket')}", target_key_id=self.key.key_id, opts=child
-        )
+        retention = site.environment.retention
         self.bucket = s3.Bucket(
             f"{name}-bucket",
             bucket=site.global_name,
             force_destroy=not site.environment.protect,
             tags=site.labels,
-            opts=guarded,
+            opts=pulumi.ResourceOptions(parent=self, protect=site.environment.protect),
         )
         self.public_access_block = s3.BucketPublicAccessBlock(
             f"{name}-public-access-block",
@@ -55,18 +46,19 @@ class Bucket(pulumi.ComponentResource):
             versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
             opts=child,
         )
+        key = base.keys.ids.get(Purpose.DATA)
         default = s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            sse_algorithm="aws:kms", kms_master_key_id=self.key.arn
+            sse_algorithm="aws:kms" if key is not None else "AES256", kms_master_key_id=key
         )
         self.encryption = s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=self.bucket.bucket,
             rules=[
                 s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=default, bucket_key_enabled=True
+                    apply_server_side_encryption_by_default=default, bucket_key_enabled=key is not None
                 )
             ],
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(base.keys.grants)),
         )
         self.lifecycle = s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
@@ -80,45 +72,44 @@ class Bucket(pulumi.ComponentResource):
                         days_after_initiation=7
                     ),
                     noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                        noncurrent_days=OLD_VERSIONS_DAYS
+                        noncurrent_days=retention.old_versions_days
                     ),
-                )
+                ),
+                s3.BucketLifecycleConfigurationRuleArgs(
+                    id="captured",
+                    status="Enabled",
+                    filter=s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=CAPTURED),
+                    expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=retention.captured_data_days),
+                ),
             ],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.versioning]),
         )
         self.policy = s3.BucketPolicy(
             f"{name}-policy",
             bucket=self.bucket.bucket,
-            policy=self.bucket.arn.apply(_tls_only),
+            policy=self.bucket.arn.apply(_tls),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.public_access_block]),
+        )
+        self.logging = s3.BucketLogging(
+            f"{name}-logging",
+            bucket=self.bucket.bucket,
+            target_bucket=base.logs.destination,
+            target_prefix=f"{ACCESS_PREFIX}/{site.global_name}/",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[base.logs.component]),
         )
         self.register_outputs({"name": self.bucket.bucket})
 
 
-def _tls_only(arn: str) -> str:
-    return json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "TlsOnly",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [arn, f"{arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
-            ],
-        }
-    )
+def _tls(arn: str) -> str:
+    return policies.document(policies.tls_only(arn), policies.recent_tls_only(arn))
 
 
-def bucket(site: Site, network: provider.Network, opts: pulumi.ResourceOptions) -> provider.Bucket:
-    """Make the bucket of evidence: private, versioned, encrypted."""
-    made = Bucket("bucket", site, opts)
+def bucket(site: Site, base: Base, opts: pulumi.ResourceOptions) -> provider.Bucket:
+    """Make the bucket of evidence and captured data: private, versioned, encrypted, its access logged."""
+    made = Bucket("bucket", site, base, opts)
     return provider.Bucket(
         address=pulumi.Output.concat("s3://", made.bucket.bucket),
-        id=made.bucket.arn,
-        key=made.key.arn,
+        id=pulumi.Output.from_input(policies.bucket_arn(site.spec.region, site.global_name)),
+        key=base.keys.ids.get(Purpose.DATA),
         component=made,
     )

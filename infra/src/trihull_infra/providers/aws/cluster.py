@@ -1,75 +1,76 @@
 """Cluster on AWS: EKS with access entries only, an own key for secrets, logs kept, and a restricted API server."""
 
 import json
+from dataclasses import dataclass
+from typing import Final
 
 import pulumi
-from pulumi_aws import cloudwatch, eks, iam, kms
+from pulumi_aws import cloudwatch, eks, iam
 
 from trihull_infra import kubeconfig, provider
-from trihull_infra.provider import LOG_RETENTION_DAYS, Site
+from trihull_infra.provider import Base, Purpose, Site
+from trihull_infra.providers.aws import policies
+from trihull_infra.providers.aws.spec import AwsSpec
 
-ADMINISTRATOR_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-# What a cluster without nodes can take; add-ons with pods of their own wait for nodes (pools.py).
-ADDONS = {
+ADMINISTRATOR_POLICY: Final = "cluster-access-policy/AmazonEKSClusterAdminPolicy"
+# What a cluster without nodes can take; add-ons with pods of their own wait for nodes (pools.py). All three are daemon
+# sets that tolerate every taint.
+ADDONS: Final = {
     "vpc-cni": json.dumps({"enableNetworkPolicy": "true"}),
     "kube-proxy": None,
     "eks-pod-identity-agent": None,
 }
+# EKS fixes these when the cluster is made, or takes them in one direction only (a key can be added, never changed or
+# removed), so neither an environment nor a new version of trihull may ask for another cluster by them.
+FIXED: Final = ["encryptionConfig", "kubernetesNetworkConfig"]
 
 
 class Cluster(pulumi.ComponentResource):
-    """EKS cluster with its key, log group, role, administrators and add-ons."""
+    """EKS cluster with its log group, role, administrators and add-ons; or one that is there, as it is."""
 
-    def __init__(
-        self, name: str, site: Site, network: provider.Network, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, site: Site, base: Base, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("trihull:cluster:Cluster", name, None, opts)
+        assert isinstance(site.spec, AwsSpec)
+        if site.spec.existing.cluster is None:
+            self._make(name, site, base)
+        else:
+            self._find(site.spec.existing.cluster)
+        self.register_outputs({"name": self.name})
+
+    def _find(self, existing: str) -> None:
+        """Use a cluster as it is: its logs, add-ons and administrators are its owner's."""
+        found = eks.get_cluster_output(name=existing, opts=pulumi.InvokeOutputOptions(parent=self))
+        self.name = pulumi.Output.from_input(existing)
+        self.arn, self.endpoint = found.arn, found.endpoint
+        self.authority = found.certificate_authorities.apply(lambda known: known[0].data)
+
+    def _make(self, name: str, site: Site, base: Base) -> None:
+        assert isinstance(site.spec, AwsSpec)
         child = pulumi.ResourceOptions(parent=self)
-        guarded = pulumi.ResourceOptions(parent=self, protect=site.environment.protect)
-        self.key = kms.Key(
-            f"{name}-key",
-            description=f"Kubernetes secrets of {site.name()}",
-            enable_key_rotation=True,
-            deletion_window_in_days=30,
-            tags=site.labels,
-            opts=guarded,
-        )
-        self.alias = kms.Alias(
-            f"{name}-key-alias", name=f"alias/{site.name('secrets')}", target_key_id=self.key.key_id, opts=child
-        )
         # EKS makes this group itself, without retention and outside the stack, when it is not there first.
         self.logs = cloudwatch.LogGroup(
             f"{name}-logs",
             name=f"/aws/eks/{site.name()}/cluster",
-            retention_in_days=LOG_RETENTION_DAYS,
+            retention_in_days=site.environment.retention.logs_days,
+            kms_key_id=base.keys.ids.get(Purpose.LOGS),
             tags=site.labels,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(base.keys.grants)),
         )
         self.role = iam.Role(
             f"{name}-role",
             name=site.name("cluster"),
-            assume_role_policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": "eks.amazonaws.com"},
-                            "Action": "sts:AssumeRole",
-                        }
-                    ],
-                }
-            ),
+            assume_role_policy=policies.service_trust("eks.amazonaws.com"),
             tags=site.labels,
             opts=child,
         )
         self.permissions = iam.RolePolicyAttachment(
             f"{name}-permissions",
             role=self.role.name,
-            policy_arn="arn:aws:iam::aws:policy/AmazonEKSClusterPolicy",
+            policy_arn=policies.managed(site.spec.region, "AmazonEKSClusterPolicy"),
             opts=child,
         )
         networks = site.authorised_networks
+        secrets = base.keys.ids.get(Purpose.SECRETS)
         self.cluster = eks.Cluster(
             f"{name}-cluster",
             name=site.name(),
@@ -81,26 +82,35 @@ class Cluster(pulumi.ComponentResource):
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
             ),
             vpc_config=eks.ClusterVpcConfigArgs(
-                subnet_ids=[*network.subnets, *network.public_subnets],
+                subnet_ids=[*base.network.subnets, *base.network.public_subnets],
                 endpoint_private_access=True,
                 endpoint_public_access=bool(networks),
                 public_access_cidrs=networks or None,
             ),
             kubernetes_network_config=eks.ClusterKubernetesNetworkConfigArgs(service_ipv4_cidr=site.addresses.services),
             encryption_config=eks.ClusterEncryptionConfigArgs(
-                provider=eks.ClusterEncryptionConfigProviderArgs(key_arn=self.key.arn), resources=["secrets"]
-            ),
+                provider=eks.ClusterEncryptionConfigProviderArgs(key_arn=secrets), resources=["secrets"]
+            )
+            if secrets is not None
+            else None,
             enabled_cluster_log_types=["api", "audit", "authenticator", "controllerManager", "scheduler"],
-            upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type="STANDARD"),
+            upgrade_policy=eks.ClusterUpgradePolicyArgs(support_type=site.environment.upgrades.support.upper()),
             tags=site.labels,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[self.logs, self.permissions], protect=site.environment.protect
+                parent=self,
+                depends_on=[self.logs, self.permissions, *base.keys.grants],
+                protect=site.environment.protect,
+                ignore_changes=FIXED,
             ),
         )
-        self.administrators = [
-            self._administrator(f"{name}-administrator-{index}", site, principal)
+        self.name, self.arn, self.endpoint = self.cluster.name, self.cluster.arn, self.cluster.endpoint
+        self.authority = self.cluster.certificate_authority.apply(lambda known: known.data or "")
+        administrators = [
+            administrator(f"{name}-administrator-{index}", site, self.cluster.name, principal, child)
             for index, principal in enumerate(site.spec.administrators)
         ]
+        self.administrators = [one.entry for one in administrators]
+        self.administrator_policies = [one.policy for one in administrators]
         self.addons = [
             eks.Addon(
                 f"{name}-{addon}",
@@ -114,46 +124,54 @@ class Cluster(pulumi.ComponentResource):
             )
             for addon, values in ADDONS.items()
         ]
-        self.register_outputs({"name": self.cluster.name})
-
-    def _administrator(self, name: str, site: Site, principal: str) -> eks.AccessPolicyAssociation:
-        entry = eks.AccessEntry(
-            name,
-            cluster_name=self.cluster.name,
-            principal_arn=principal,
-            type="STANDARD",
-            tags=site.labels,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return eks.AccessPolicyAssociation(
-            f"{name}-policy",
-            cluster_name=self.cluster.name,
-            principal_arn=principal,
-            policy_arn=ADMINISTRATOR_POLICY,
-            access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),
-        )
 
 
-def cluster(site: Site, network: provider.Network, opts: pulumi.ResourceOptions) -> provider.Cluster:
+@dataclass(frozen=True)
+class Administrator:
+    """A role or user that administers inside a cluster, and by what."""
+
+    entry: eks.AccessEntry
+    policy: eks.AccessPolicyAssociation
+
+
+def administrator(
+    name: str, site: Site, cluster: pulumi.Input[str], principal: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> Administrator:
+    """Let a role or user administer inside a cluster."""
+    entry = eks.AccessEntry(
+        name, cluster_name=cluster, principal_arn=principal, type="STANDARD", tags=site.labels, opts=opts
+    )
+    policy = eks.AccessPolicyAssociation(
+        f"{name}-policy",
+        cluster_name=cluster,
+        principal_arn=principal,
+        policy_arn=f"arn:{policies.partition(site.spec.region)}:eks::aws:{ADMINISTRATOR_POLICY}",
+        access_scope=eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[entry])),
+    )
+    return Administrator(entry, policy)
+
+
+def cluster(site: Site, base: Base, opts: pulumi.ResourceOptions) -> provider.Cluster:
     """Make the cluster: logged, its API server restricted, its administrators named, without nodes of ours."""
-    made = Cluster("cluster", site, network, opts)
-    authority = made.cluster.certificate_authority.apply(lambda known: known.data or "")
-    rendered = pulumi.Output.all(made.cluster.endpoint, authority).apply(
+    assert isinstance(site.spec, AwsSpec)
+    made = Cluster("cluster", site, base, opts)
+    name = site.spec.existing.cluster or site.name()
+    rendered = pulumi.Output.all(made.endpoint, made.authority).apply(
         lambda known: kubeconfig.render(
-            site.name(),
+            name,
             known[0],
             known[1],
             "aws",
-            ["eks", "get-token", "--region", site.spec.region, "--cluster-name", site.name(), "--output", "json"],
+            ["eks", "get-token", "--region", site.spec.region, "--cluster-name", name, "--output", "json"],
         )
     )
     # Whoever uses the kubeconfig needs the nodes' add-ons and the administrators' rights to be there.
     return provider.Cluster(
-        id=made.cluster.arn,
-        name=made.cluster.name,
+        id=made.arn,
+        name=made.name,
         kubeconfig=pulumi.Output.secret(rendered),
-        token_issuer=made.cluster.name,
+        token_issuer=made.name,
         node_identity=None,
         component=made,
     )

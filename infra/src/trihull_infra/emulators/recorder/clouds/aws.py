@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trihull_infra.emulators.recorder.answers import Answer, Request
+from trihull_infra.emulators.recorder.clouds import aws_eks
+from trihull_infra.emulators.recorder.clouds.aws_eks import identity, server
 from trihull_infra.emulators.recorder.clouds.aws_functions import ACCOUNT, ZONES, invoke
 from trihull_infra.emulators.recorder.facts import Facts
-from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
 
 __all__ = [
     "ACCOUNT",
@@ -139,6 +140,8 @@ def _network(request: Request, where: str, resource_id: str) -> dict[str, Any]:
         cluster = request.text("clusterName")
         association = f"arn:aws:eks:{where}:{ACCOUNT}:podidentityassociation/{cluster}/{resource_id}"
         outputs = {"associationId": resource_id, "associationArn": association}
+    elif short == "vpce":
+        outputs |= {"state": "available", "requesterManaged": False}
     elif short == "lt":
         outputs |= {"latestVersion": 1, "defaultVersion": 1}
     elif short == "sgr":
@@ -162,68 +165,6 @@ def _repository(request: Request, where: str) -> tuple[str, dict[str, Any]]:
         "arn": f"arn:aws:ecr:{where}:{ACCOUNT}:repository/{name}",
         "registryId": ACCOUNT,
         "repositoryUrl": f"oci-layout://{request.place.registries / SITE / name}",
-    }
-
-
-def _cluster(request: Request, where: str) -> tuple[str, dict[str, Any]]:
-    name = request.text("name")
-    reached = identity(name, request.seed, where)
-    issuer = f"https://oidc.eks.{where}.amazonaws.com/id/{request.hex('cluster', 32).upper()}"
-    network = request.inputs.get("kubernetesNetworkConfig")
-    family = {"ipFamily": "ipv4", "serviceIpv4Cidr": "10.100.0.0/16"}
-    vpc = request.inputs.get("vpcConfig")
-    return name, {
-        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:cluster/{name}",
-        "endpoint": reached.server,
-        "certificateAuthority": {"data": reached.certificate},
-        "identities": [{"oidcs": [{"issuer": issuer}]}],
-        "createdAt": request.created,
-        "status": "ACTIVE",
-        "platformVersion": "eks.1",
-        "version": request.text("version") or "1.33",
-        "kubernetesNetworkConfig": {**family, **(network if isinstance(network, Mapping) else {})},
-        "vpcConfig": {
-            "endpointPrivateAccess": False,
-            "endpointPublicAccess": True,
-            "publicAccessCidrs": ["0.0.0.0/0"],
-            "clusterSecurityGroupId": f"sg-{request.hex('cluster-sg', 17)}",
-            "vpcId": f"vpc-{request.hex('vpc', 17)}",
-            **(vpc if isinstance(vpc, Mapping) else {}),
-        },
-    }
-
-
-def identity(cluster_id: str, seed: str, where: str) -> ClusterIdentity:
-    """Return how an emulated EKS cluster is reached: the form EKS gives its endpoints, drawn from the seed."""
-    server = f"https://{digits(cluster_id, seed)[:32].upper()}.gr7.{where}.eks.amazonaws.com"
-    return ClusterIdentity(server, certificate_authority(cluster_id, seed))
-
-
-def server(outputs: Mapping[str, Any]) -> str:
-    """Return a recorded cluster's URL."""
-    return str(outputs["endpoint"])
-
-
-def _node_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
-    cluster, name = request.text("clusterName"), request.text("nodeGroupName")
-    return f"{cluster}:{name}", {
-        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:nodegroup/{cluster}/{name}/{request.uuid('arn')}",
-        "status": "ACTIVE",
-        "version": request.text("version") or "1.33",
-        "amiType": request.text("amiType") or "AL2023_x86_64_STANDARD",
-        "capacityType": request.text("capacityType") or "ON_DEMAND",
-        "diskSize": request.inputs.get("diskSize", 20),
-        "instanceTypes": request.inputs.get("instanceTypes", ["t3.medium"]),
-    }
-
-
-def _addon(request: Request, where: str) -> tuple[str, dict[str, Any]]:
-    cluster, name = request.text("clusterName"), request.text("addonName")
-    return f"{cluster}:{name}", {
-        "arn": f"arn:aws:eks:{where}:{ACCOUNT}:addon/{cluster}/{name}/{request.uuid('arn')}",
-        "addonVersion": request.text("addonVersion") or "v1.0.0-eksbuild.1",
-        "createdAt": request.created,
-        "modifiedAt": request.created,
     }
 
 
@@ -287,22 +228,20 @@ def _log_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     return name, {"arn": f"arn:aws:logs:{where}:{ACCOUNT}:log-group:{name}"}
 
 
+def _trail(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    arn = f"arn:aws:cloudtrail:{where}:{ACCOUNT}:trail/{request.text('name')}"
+    return arn, {"arn": arn, "homeRegion": where}
+
+
+def _group_tag(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    tag = request.inputs.get("tag")
+    key = tag.get("key") if isinstance(tag, Mapping) else ""
+    return f"{request.text('autoscalingGroupName')},{key}", {}
+
+
 def _oidc_provider(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{request.text('url').removeprefix('https://')}"
     return arn, {"arn": arn}
-
-
-def _access_entry(request: Request, where: str) -> tuple[str, dict[str, Any]]:
-    cluster, principal = request.text("clusterName"), request.text("principalArn")
-    kind, _, name = principal.rpartition(":")[2].partition("/")
-    return f"{cluster}:{principal}", {
-        "accessEntryArn": (
-            f"arn:aws:eks:{where}:{ACCOUNT}:access-entry/{cluster}/{kind}/{ACCOUNT}/{name}/{request.uuid('arn')}"
-        ),
-        "createdAt": request.created,
-        "modifiedAt": request.created,
-        "userName": request.text("userName") or principal,
-    }
 
 
 def _health_check(request: Request, where: str) -> tuple[str, dict[str, Any]]:
@@ -320,10 +259,9 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
     "aws:s3/bucket:Bucket": _bucket,
     "aws:ecr/repository:Repository": _repository,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": lambda r, _: (r.text("repository"), {"registryId": ACCOUNT}),
-    "aws:eks/cluster:Cluster": _cluster,
-    "aws:eks/nodeGroup:NodeGroup": _node_group,
-    "aws:eks/addon:Addon": _addon,
-    "aws:eks/accessEntry:AccessEntry": _access_entry,
+    **aws_eks.RULES,
+    "aws:cloudtrail/trail:Trail": _trail,
+    "aws:autoscaling/tag:Tag": _group_tag,
     "aws:kms/key:Key": _key,
     "aws:kms/alias:Alias": _alias,
     "aws:iam/role:Role": _role,

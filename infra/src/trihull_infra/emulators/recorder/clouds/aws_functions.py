@@ -8,6 +8,7 @@ from typing import Any, Final
 from trihull_infra.emulators import guards
 from trihull_infra.emulators.plugins.provider import RefusedError
 from trihull_infra.emulators.recorder.answers import Place
+from trihull_infra.emulators.recorder.identities import certificate_authority, digits
 
 ACCOUNT: Final = guards.ACCOUNT
 ZONES: Final = ("a", "b", "c")
@@ -47,12 +48,46 @@ def invoke(
             "json": text,
             "minifiedJson": json.dumps(document, separators=(",", ":")),
         }
-    if function == "aws:eks/getCluster:getCluster":
-        found = find("aws:eks/cluster:Cluster", str(arguments.get("name")))
-        if found is None:
-            raise RefusedError(f"reading EKS Cluster ({arguments.get('name')}): couldn't find resource")
-        return {**found, "id": arguments.get("name"), "certificateAuthorities": [found["certificateAuthority"]]}
+    found = _find_existing(function, arguments, place, find, where)
+    if found is not None:
+        return found
     raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")
+
+
+def _find_existing(
+    function: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any], where: str
+) -> dict[str, Any] | None:
+    """Answer a look-up of what is there already; what nobody made here counts as made by somebody else.
+
+    The account is nobody's, so what an environment names as existing (`existing`) is answered for as a cloud would.
+    """
+    if function == "aws:eks/getCluster:getCluster":
+        name = str(arguments.get("name"))
+        made = find("aws:eks/cluster:Cluster", name)
+        if made is not None:
+            return {**made, "id": name, "certificateAuthorities": [made["certificateAuthority"]]}
+        return {
+            "id": name,
+            "name": name,
+            "arn": f"arn:aws:eks:{where}:{ACCOUNT}:cluster/{name}",
+            "endpoint": f"https://{digits(name, where)[:32].upper()}.gr7.{where}.eks.amazonaws.com",
+            "certificateAuthorities": [{"data": certificate_authority(name, where)}],
+        }
+    if function == "aws:ecr/getRepository:getRepository":
+        name = str(arguments.get("name"))
+        made = find("aws:ecr/repository:Repository", name)
+        return {
+            "id": name,
+            "name": name,
+            "arn": f"arn:aws:ecr:{where}:{ACCOUNT}:repository/{name}",
+            "repositoryUrl": f"oci-layout://{place.registries / place.site / name}",
+            **(made or {}),
+        }
+    if function == "aws:ec2/getSubnet:getSubnet":
+        subnet = str(arguments.get("id"))
+        made = find("aws:ec2/subnet:Subnet", subnet)
+        return {"id": subnet, "vpcId": arguments.get("vpcId") or "", "mapPublicIpOnLaunch": False, **(made or {})}
+    return None
 
 
 def _policy_document(arguments: Mapping[str, Any]) -> dict[str, Any]:

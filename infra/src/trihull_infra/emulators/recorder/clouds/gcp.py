@@ -3,20 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trihull_infra.emulators import guards
-from trihull_infra.emulators.plugins.provider import RefusedError
-from trihull_infra.emulators.recorder.answers import Answer, Place, Request
+from trihull_infra.emulators.recorder.answers import Answer, Request
+from trihull_infra.emulators.recorder.clouds.gcp_functions import (
+    GKE_VERSION,
+    NUMBER,
+    PROJECT,
+    ZONES,
+    invoke,
+    service_agent,
+)
 from trihull_infra.emulators.recorder.facts import Facts
 from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
 
+__all__ = ["answer", "identity", "invoke", "name_limit", "naming", "region", "server"]
+
 SITE: Final = "gcp"
-PROJECT: Final = guards.PROJECT
-NUMBER: Final = "100000000001"
 COMPUTE: Final = "https://www.googleapis.com/compute/v1"
 CLUSTERS: Final = ("gcp:container/cluster:Cluster",)
 REGISTRIES: Final = ("gcp:artifactregistry/repository:Repository",)
-ZONES: Final = ("a", "b", "c")
-GKE_VERSION: Final = "1.33.5-gke.1080000"
 PROVISIONED: Final = {"goog-pulumi-provisioned": "true"}  # pulumi-gcp adds this label to what it makes
 
 
@@ -46,7 +50,7 @@ def answer(request: Request) -> Answer:
 
 
 def _project(request: Request) -> str:
-    return request.text("project") or PROJECT
+    return request.text("project") or str(request.place.configuration.get("project") or PROJECT)
 
 
 def _shared(request: Request) -> dict[str, Any]:
@@ -227,6 +231,34 @@ def _crypto_key(request: Request) -> tuple[str, dict[str, Any]]:
     }
 
 
+def _log_bucket(request: Request) -> tuple[str, dict[str, Any]]:
+    where = request.text("location")
+    path = f"projects/{_project(request)}/locations/{where}/buckets/{request.text('bucketId')}"
+    return path, {"name": path, "lifecycleState": "ACTIVE"}
+
+
+def _sink(request: Request) -> tuple[str, dict[str, Any]]:
+    writer = f"service-{NUMBER}@gcp-sa-logging.iam.gserviceaccount.com"
+    return f"projects/{_project(request)}/sinks/{request.text('name')}", {"writerIdentity": f"serviceAccount:{writer}"}
+
+
+def _service_identity(request: Request) -> tuple[str, dict[str, Any]]:
+    service = request.text("service")
+    email = service_agent(service.partition(".")[0])
+    return f"projects/{_project(request)}/services/{service}", {"email": email, "member": f"serviceAccount:{email}"}
+
+
+def _identity_pool(request: Request) -> tuple[str, dict[str, Any]]:
+    path = f"locations/global/workloadIdentityPools/{request.text('workloadIdentityPoolId')}"
+    return f"projects/{_project(request)}/{path}", {"name": f"projects/{NUMBER}/{path}", "state": "ACTIVE"}
+
+
+def _identity_provider(request: Request) -> tuple[str, dict[str, Any]]:
+    pool = f"locations/global/workloadIdentityPools/{request.text('workloadIdentityPoolId')}"
+    path = f"{pool}/providers/{request.text('workloadIdentityPoolProviderId')}"
+    return f"projects/{_project(request)}/{path}", {"name": f"projects/{NUMBER}/{path}", "state": "ACTIVE"}
+
+
 def _router_nat(request: Request) -> tuple[str, dict[str, Any]]:
     where = request.text("region") or request.place.region
     return f"{_project(request)}/{where}/{request.text('router')}/{request.text('name')}", {}
@@ -253,50 +285,14 @@ RULES: Final[Mapping[str, Callable[[Request], tuple[str, dict[str, Any]]]]] = {
     "gcp:dns/recordSet:RecordSet": _record_set,
     "gcp:kms/keyRing:KeyRing": _key_ring,
     "gcp:kms/cryptoKey:CryptoKey": _crypto_key,
+    "gcp:logging/projectBucketConfig:ProjectBucketConfig": _log_bucket,
+    "gcp:logging/projectSink:ProjectSink": _sink,
+    "gcp:projects/iAMAuditConfig:IAMAuditConfig": lambda r: (
+        f"{_project(r)}/audit_config/{r.text('service')}",
+        {"etag": r.hex("etag", 16)},
+    ),
+    "gcp:projects/serviceIdentity:ServiceIdentity": _service_identity,
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": _identity_pool,
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": _identity_provider,
     "gcp:projects/service:Service": lambda r: (f"{_project(r)}/{r.text('service')}", {}),
 }
-
-
-def invoke(
-    function: str, arguments: Mapping[str, Any], place: Place, find: Callable[[str, str], Any]
-) -> dict[str, Any]:
-    """Answer a function; `find(token, id)` gives a recorded resource's outputs.
-
-    Raises:
-        RefusedError: the function is not emulated.
-    """
-    if function == "gcp:organizations/getProject:getProject":
-        return {"id": f"projects/{PROJECT}", "projectId": PROJECT, "number": NUMBER, "name": PROJECT, "labels": {}}
-    if function == "gcp:organizations/getClientConfig:getClientConfig":
-        zone = f"{place.region}-a"
-        return {
-            "id": PROJECT,
-            "project": PROJECT,
-            "region": place.region,
-            "zone": zone,
-            "accessToken": "",
-            "defaultLabels": {},
-        }
-    if function == "gcp:storage/getProjectServiceAccount:getProjectServiceAccount":
-        email = f"service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
-        return {"id": email, "emailAddress": email, "member": f"serviceAccount:{email}", "project": PROJECT}
-    if function == "gcp:compute/getZones:getZones":
-        where = str(arguments.get("region") or place.region)
-        return {"id": where, "names": [f"{where}-{zone}" for zone in ZONES], "project": PROJECT, "region": where}
-    if function == "gcp:container/getEngineVersions:getEngineVersions":
-        versions = {"validMasterVersions": [GKE_VERSION], "validNodeVersions": [GKE_VERSION]}
-        latest = {
-            "latestMasterVersion": GKE_VERSION,
-            "latestNodeVersion": GKE_VERSION,
-            "defaultClusterVersion": GKE_VERSION,
-        }
-        channels = {"REGULAR": GKE_VERSION, "STABLE": GKE_VERSION, "RAPID": GKE_VERSION}
-        more = {"releaseChannelDefaultVersion": channels, "releaseChannelLatestVersion": channels}
-        return {"id": GKE_VERSION, "project": PROJECT, **versions, **latest, **more}
-    if function == "gcp:container/getCluster:getCluster":
-        where = str(arguments.get("location") or place.region)
-        found = find(CLUSTERS[0], f"projects/{PROJECT}/locations/{where}/clusters/{arguments.get('name')}")
-        if found is None:
-            raise RefusedError(f"cluster {arguments.get('name')} not found in {where}")
-        return {**found, "id": arguments.get("name"), "masterAuths": [found["masterAuth"]]}
-    raise RefusedError(f"{function} is not emulated; see docs/emulators.md for the functions that are")

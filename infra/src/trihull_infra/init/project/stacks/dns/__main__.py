@@ -1,0 +1,3 @@
+from trihull_infra.dns import run
+
+run()

@@ -1,0 +1,3 @@
+from trihull_infra.routing import run
+
+run()

@@ -1,0 +1,3 @@
+from trihull_infra.serving import run
+
+run()

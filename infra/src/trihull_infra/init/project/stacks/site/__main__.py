@@ -1,0 +1,3 @@
+from trihull_infra.site import run
+
+run()

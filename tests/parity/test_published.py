@@ -1,0 +1,178 @@
+"""What serving and routing register is held against what Kubernetes itself publishes: its schemas, and its judge.
+
+The schemas are those of the package kubernetes-validate, strict: an unknown field is a mistake. The judge is the
+evaluator of the admission controller that enforces the Pod Security Standards, in a small program of `podsecurity/`.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.parity import mocks
+from tests.parity.conftest import Run
+from trihull_infra import environment, naming
+from trihull_infra.cloud import Cloud
+
+SOURCE = Path(__file__).parent / "podsecurity"
+TABLE = Path(environment.__file__).parent / "data" / "kubernetes.toml"
+FIRST_MINORS = ("1.33", "1.34", "1.35")
+BUILD_S = 110
+
+Object = dict[str, Any]
+Judge = Callable[[str, Sequence[Object]], list[list[str]]]
+
+
+def supported() -> tuple[str, ...]:
+    """The Kubernetes versions that an environment may ask for, as far as the package has their schemas."""
+    if not TABLE.is_file():
+        return FIRST_MINORS
+    table = tomllib.loads(TABLE.read_text())
+    minors = {key for value in table.values() if isinstance(value, dict) for key in value if key.startswith("1.")}
+    newest = tuple(int(part) for part in kubernetes_validate.latest_version().split("."))
+    return tuple(sorted(one for one in minors | set(FIRST_MINORS) if tuple(map(int, one.split("."))) <= newest))
+
+
+@pytest.fixture(params=["serving", "routing"])
+def objects(request: pytest.FixtureRequest, run: Run, name: str, cloud: Cloud) -> list[Object]:
+    """Every Kubernetes object of a program."""
+    found = run(request.param, f"{name}-{cloud}").resources
+    return [mocks.opened(one.inputs) for one in found if one.type.startswith("kubernetes:")]
+
+
+def of(objects: Sequence[Object], *kinds: str) -> list[Object]:
+    return [one for one in objects if one["kind"] in kinds]
+
+
+@pytest.fixture(params=supported())
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_every_object_is_what_the_published_schema_of_each_version_asks_for(
+    objects: list[Object], version: str
+) -> None:
+    assert {"Deployment", "NetworkPolicy", "PodDisruptionBudget"} <= {one["kind"] for one in objects}
+    for one in objects:
+        assert kubernetes_validate.validate(one, version, strict=True) == version
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("spec", "replica"), 2),  # a field that is not there
+        (("spec", "replicas"), "2"),  # of another type
+        (("spec", "strategy", "type"), ["Recreate"]),
+        (("spec", "template", "spec", "containers", 0, "name"), None),  # required
+    ],
+)
+def test_the_schema_bites(run: Run, version: str, path: tuple[str | int, ...], value: object) -> None:
+    (deployment,) = of(
+        [
+            mocks.opened(one.inputs)
+            for one in run("routing", "local-aws").resources
+            if one.custom and "kind" in one.inputs
+        ],
+        "Deployment",
+    )
+    changed: Any = copy.deepcopy(deployment)
+    *before, last = path
+    place = changed
+    for step in before:
+        place = place[step]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(changed, version, strict=True)
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Build the judge once for each state of its source, into the user's cache; then ask it many pods at a time."""
+    digest = hashlib.sha256(b"".join((SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum")))
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trihull" / "podsecurity"
+    program = cache / digest.hexdigest()[:16] / "podsecurity"
+    if not program.is_file():
+        go = shutil.which("go")
+        assert go is not None, "Go is missing; install it (https://go.dev/dl), the engine's build wants it as well"
+        built = tmp_path_factory.mktemp("podsecurity") / "podsecurity"
+        done = subprocess.run(
+            [go, "build", "-mod=readonly", "-o", str(built), "."],
+            cwd=SOURCE,
+            env={**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            timeout=BUILD_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        program.parent.mkdir(parents=True, exist_ok=True)
+        fresh = program.with_name(f".{os.getpid()}")
+        shutil.copy2(built, fresh)
+        fresh.rename(program)
+
+    def ask(level: str, templates: Sequence[Object]) -> list[list[str]]:
+        questions = [
+            {"level": level, "version": f"v{minor}", "metadata": one.get("metadata", {}), "spec": one["spec"]}
+            for one in templates
+            for minor in supported()
+        ]
+        done = subprocess.run(
+            [program], input=json.dumps(questions), capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        answers: list[list[str]] = json.loads(done.stdout)
+        assert len(answers) == len(questions)
+        return answers
+
+    return ask
+
+
+def test_every_pod_of_ours_passes_the_restricted_standard(objects: list[Object], judge: Judge) -> None:
+    """All but the device plugin, the nodes' autoscaler in kube-system included."""
+    pods = [one["spec"]["template"] for one in of(objects, "Deployment", "DaemonSet", "StatefulSet", "Job")]
+    ours = [pod for pod in pods if pod["spec"]["serviceAccountName"] != naming.DEVICE_PLUGIN]
+    assert ours
+    assert all(not reasons for reasons in judge("restricted", ours)), judge("restricted", ours)
+
+
+def test_the_device_plugin_misses_the_standard_by_the_kubelets_folder_alone(run: Run, judge: Judge) -> None:
+    plugin = run("serving", "longestname1-azure").the("kubernetes:apps/v1:DaemonSet").inputs["spec"]["template"]
+    reasons = {reason.partition(":")[0] for each in judge("baseline", [mocks.opened(plugin)]) for reason in each}
+    assert reasons == {"hostPath volumes"}, "of what baseline forbids it needs the kubelet's folder, and nothing else"
+    restricted = {reason.partition(":")[0] for each in judge("restricted", [mocks.opened(plugin)]) for reason in each}
+    assert restricted - reasons <= {"restricted volume types", "runAsNonRoot != true", "runAsUser=0"}
+    assert all(not each for each in judge("privileged", [mocks.opened(plugin)]))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (("spec", "hostNetwork"), True, "host namespaces"),
+        (("spec", "securityContext", "runAsNonRoot"), False, "runAsNonRoot != true"),
+        (("spec", "containers", 0, "securityContext", "privileged"), True, "privileged"),
+        (("spec", "containers", 0, "securityContext", "capabilities"), {"drop": []}, "unrestricted capabilities"),
+        (("spec", "containers", 0, "securityContext", "seccompProfile"), {"type": "Unconfined"}, "seccompProfile"),
+        (("spec", "volumes", 0), {"name": "x", "hostPath": {"path": "/"}}, "restricted volume types"),
+    ],
+)
+def test_the_judge_bites(run: Run, judge: Judge, path: tuple[str | int, ...], value: object, reason: str) -> None:
+    pod: Any = copy.deepcopy(mocks.opened(run("serving", "local-gcp").the("kubernetes:apps/v1:Deployment").inputs))
+    pod = pod["spec"]["template"]
+    *before, last = path
+    place = pod
+    for step in before:
+        place = place[step]
+    place[last] = value
+    assert all(any(reason in text for text in reasons) for reasons in judge("restricted", [pod]))
