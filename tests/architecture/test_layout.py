@@ -15,7 +15,10 @@ PROVIDER_FILES = {
     "__init__.py", "provider.py", "spec.py", "connection.py", "network.py", "keys.py", "logs.py", "cluster.py",
     "pools.py", "registry.py", "bucket.py", "identity.py", "dns.py", "describe.py",
 }  # fmt: skip
-OWN_FILES = {Cloud.AZURE: {"roles.py"}}  # what one cloud has and the others have no place for
+OWN_FILES = {  # what one cloud has and the others have no place for
+    Cloud.AWS: {"policies.py"},
+    Cloud.AZURE: {"roles.py"},
+}
 
 
 def tracked() -> list[Path]:

@@ -265,9 +265,9 @@ def bucket_with_a_typo(options: Options) -> None:
     gcp.storage.Bucket("bucket", location="EU", lifecycle_rules=rules, opts=pulumi.ResourceOptions(provider=provider))
 
 
-def workloads(options: Options) -> None:
+def cluster_of_google() -> pulumi.Output[str]:
+    """Register a cluster; returns its kubeconfig."""
     import pulumi_gcp as gcp
-    import pulumi_kubernetes as kubernetes
 
     cloud = gcp.Provider("gcp", project=PROJECT, region="europe-west4")
     cluster = gcp.container.Cluster(
@@ -278,10 +278,32 @@ def workloads(options: Options) -> None:
         deletion_protection=False,
         opts=pulumi.ResourceOptions(provider=cloud),
     )
-    text: pulumi.Output[Any] = pulumi.Output.all(cluster.endpoint, cluster.master_auth.cluster_ca_certificate).apply(
+    text: pulumi.Output[str] = pulumi.Output.all(cluster.endpoint, cluster.master_auth.cluster_ca_certificate).apply(
         lambda known: kubeconfig.render("one", f"https://{known[0]}", known[1], "gke-gcloud-auth-plugin", [])
     )
-    provider = kubernetes.Provider("kubernetes", kubeconfig=pulumi.Output.secret(text))
+    return pulumi.Output.secret(text)
+
+
+def agents(options: Options) -> None:
+    """What trihull registers in kube-system and for the whole cluster, of every cloud that leaves anything to it."""
+    from trihull_infra import environment, workload
+    from trihull_infra.cloud import Cloud
+    from trihull_infra.program import Program
+
+    opts = pulumi.ResourceOptions(provider=workload.connect(cluster_of_google()))
+    folder = Path(options["environments"])
+    spec = environment.load("longestname1", folder)
+    # Of AWS the autoscaler, of Azure the device plugin; the priorities, which both have, are those of Azure.
+    plain = spec.model_copy(update={"pools": environment.load("local", folder).pools})
+    workload.priorities(Program(spec, Cloud.AZURE, folder), opts)
+    workload.system_agents(Program(spec, Cloud.AZURE, folder), "one", {}, opts)
+    workload.system_agents(Program(plain, Cloud.AWS, folder), "one", {}, opts)
+
+
+def workloads(options: Options) -> None:
+    import pulumi_kubernetes as kubernetes
+
+    provider = kubernetes.Provider("kubernetes", kubeconfig=cluster_of_google())
     opts = pulumi.ResourceOptions(provider=provider)
     namespace = kubernetes.core.v1.Namespace("trihull", metadata={"name": "trihull"}, opts=opts)
     inside: Any = {"namespace": namespace.metadata.name}

@@ -1,12 +1,15 @@
 """Kubernetes objects and certificates through the real engine."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from tests.emulated.conftest import Make, OperationError
+from tests.emulated.conftest import REPOSITORY, Make, OperationError
 from tests.unit.infra.drill.scripted import wait_until
+from trihull_infra.emulators import showing
+from trihull_infra.emulators.capabilities import emulation
 from trihull_infra.emulators.client import Daemon
 from trihull_infra.errors import EmulatorError
 
@@ -43,6 +46,30 @@ def test_a_deployment_that_cannot_run_fails_with_the_reason_and_stays_in_the_sta
     wait_until(lambda: daemon.sites()["gcp"]["pods"][0]["message"] != "it is in an outage")  # its lease has ended
     site.options["deployment"] = False
     assert site.up()["delete"] == 1
+
+
+def test_agents_of_the_cluster_are_taken_and_told_as_not_run(
+    stack: Make, daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy2(REPOSITORY / "tests/parity/environments/longestname1.yaml", tmp_path)
+    shutil.copy2(REPOSITORY / "stacks/environments/local.yaml", tmp_path)
+    site = stack("local-agents", "agents", environments=str(tmp_path))
+    site.up()
+    kinds = {one["type"].rpartition(":")[2] for one in site.resources()}
+    wanted = {"PriorityClass", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "DaemonSet", "Deployment"}
+    assert wanted <= kinds
+    told = {f"{one['kind']} {one['namespace']}/{one['name']}" for one in daemon.sites()["gcp"]["not_run"]}
+    assert told == {
+        "Deployment kube-system/trihull-node-autoscaler",
+        "DaemonSet kube-system/trihull-device-plugin",
+    }
+    assert daemon.sites()["gcp"]["pods"] == []
+    showing.status(daemon.status())
+    shown = capsys.readouterr().out
+    assert "gcp: Deployment kube-system/trihull-node-autoscaler is stored and not run here: its image" in shown
+    assert emulation("kubernetes:apps/v1:DaemonSet") == "stored: never run"
+    assert set(site.up()) == {"same"}
+    assert set(site.refresh()) == {"same"}
 
 
 def test_certificates_are_made_once_and_stay(stack: Make, home: Path) -> None:

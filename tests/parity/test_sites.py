@@ -231,12 +231,10 @@ def labels_and_taints(pool: Registered, cloud: Cloud) -> tuple[dict[str, str], s
     """Return a registered pool's labels, and its taints as `key=value`; each cloud writes them its own way."""
     if cloud == Cloud.AZURE:
         return pool.get("nodeLabels"), {taint.removesuffix(":NoSchedule") for taint in pool.get("nodeTaints") or ()}
-    labels, taints = ("labels",), ("taints",)
-    if cloud == Cloud.GCP:
-        labels, taints = ("nodeConfig", "labels"), ("nodeConfig", "taints")
-    found = pool.get(*taints) or ()
+    where = ("nodeConfig",) if cloud == Cloud.GCP else ()
+    found = pool.get(*where, "taints") or ()
     assert all(taint["effect"] == "NO_SCHEDULE" for taint in found)
-    return pool.get(*labels), {f"{taint['key']}={taint['value']}" for taint in found}
+    return pool.get(*where, "labels"), {f"{taint['key']}={taint['value']}" for taint in found}
 
 
 @pytest.mark.parametrize("asked", ["longestname1", "given"])

@@ -1,40 +1,32 @@
 """The traps of Azure, each by name: what makes a site there behave as on the other clouds."""
 
-import contextlib
-import copy
 import re
-import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.parity import mocks
+from tests.parity.azure import (
+    ACCOUNTS,
+    ASSIGNMENTS,
+    AZURE,
+    DIAGNOSTICS,
+    LOCKS,
+    OWN,
+    WINDOWS,
+    bucket_of,
+    described,
+    pools,
+    registered_by,
+    with_change,
+)
 from tests.parity.conftest import WRITTEN, Run
-from tests.parity.mocks import Recording, Resource
-from tests.parity.tokens import BUCKETS, CLUSTERS, KEYS, POOLS, REGISTRIES
-from trihull_infra import naming, provider, site
+from tests.parity.mocks import Recording
+from tests.parity.tokens import CLUSTERS, POOLS, REGISTRIES
+from trihull_infra import naming
 from trihull_infra.capabilities import capabilities
-from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder import recording
 from trihull_infra.emulators.recorder.facts import facts
 from trihull_infra.errors import SpecError
-from trihull_infra.provider import Properties
-from trihull_infra.providers.azure import roles
-from trihull_infra.registered import Registered
-
-AZURE = Cloud.AZURE
-OWN = ("local", "longestname1")  # the environments whose cluster, registry, vault and network are made
-ASSIGNMENTS = "azure-native:authorization:RoleAssignment"
-LOCKS = "azure-native:authorization:ManagementLockByScope"
-WINDOWS = "azure-native:containerservice:MaintenanceConfiguration"
-ENDPOINTS = "azure-native:network:PrivateEndpoint"
-DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
-IDENTITIES = "azure-native:managedidentity:UserAssignedIdentity"
-TRUST = "azure-native:managedidentity:FederatedIdentityCredential"
-ACCOUNTS = BUCKETS[AZURE]
 
 
 @pytest.fixture(params=OWN)
@@ -51,43 +43,6 @@ def full(run: Run) -> Recording:
 @pytest.fixture
 def given(run: Run) -> Recording:
     return run("site", "given-azure")
-
-
-def described(registered: Sequence[Registered]) -> Properties:
-    return provider.load(AZURE).describe(registered)
-
-
-def with_change(recording: Recording, token: str, change: Callable[[dict[str, Any]], object]) -> Properties:
-    """Describe a site of which the resources of one type were registered otherwise: a test that bites sees it."""
-    registered = []
-    for one in recording.registered:
-        inputs = copy.deepcopy(dict(one.inputs))
-        if one.type == token:
-            change(inputs)
-        registered.append(Registered(one.type, one.name, inputs))
-    return described(registered)
-
-
-def pools(recording: Recording) -> dict[str, Mapping[str, Any]]:
-    """Every pool by its name, the inline one of a cluster of ours among them."""
-    inline = [pool for one in recording.of_type(CLUSTERS[AZURE]) for pool in one.inputs["agentPoolProfiles"]]
-    found = {pool["name"]: pool for pool in inline}
-    return {**found, **{one.inputs["agentPoolName"]: one.inputs for one in recording.of_type(POOLS[AZURE])}}
-
-
-def bucket_of(recording: Recording) -> Resource:
-    return recording.the(ACCOUNTS, "bucket-account")
-
-
-def assignment(recording: Recording, name: str) -> Mapping[str, Any]:
-    return recording.the(ASSIGNMENTS, name).inputs
-
-
-def built_in(assigned: Mapping[str, Any]) -> str:
-    return str(assigned["roleDefinitionId"]).rpartition("/")[2]
-
-
-# node counts, scaling, metrics
 
 
 def test_aks_node_counts_are_of_the_whole_pool_over_all_zones(full: Recording) -> None:
@@ -123,9 +78,6 @@ def test_aks_network_policy_is_chosen_at_creation(made: Recording) -> None:
     assert not none.network_policy_enforced
 
 
-# spot and accelerators
-
-
 def test_azures_own_spot_taint_is_declared(full: Recording) -> None:
     spot = [pool for pool in pools(full).values() if pool.get("scaleSetPriority") == "Spot"]
     assert len(spot) == 2
@@ -152,9 +104,6 @@ def test_accelerators_without_a_device_plugin_are_refused_before_anything_is_mad
     text = re.sub(r"\n    device_plugin: .*", "", (WRITTEN / "longestname1.yaml").read_text())
     with pytest.raises(SpecError, match=r"clouds\.azure\.device_plugin: is missing"):
         registered_by(text)
-
-
-# guards, guarantees, upgrades
 
 
 def test_aks_control_plane_has_a_guaranteed_uptime(run: Run, made: Recording) -> None:
@@ -198,9 +147,6 @@ def test_aks_patches_inside_the_window_and_changes_no_minor_version(full: Record
     assert not rapid.minor_upgrades_only_by_hand
 
 
-# what Azure fixes at creation, and what it lets nobody edit
-
-
 def test_what_azure_fixes_at_creation_replaces_nothing_when_it_changes(full: Recording) -> None:
     cluster = full.the(CLUSTERS[AZURE])
     replacing = set(recording.replaces(CLUSTERS[AZURE]))
@@ -237,208 +183,6 @@ def test_azure_resources_carry_no_aliases_but_ours(full: Recording) -> None:
     assert aliased == ["logs-workspace"], "it was the cluster's in version 0.1.0"
 
 
-# who may do what
-
-
-def test_azure_identities_are_trusted_by_issuer_and_subject(made: Recording, given: Recording) -> None:
-    for recorded in (made, given):
-        serving = recorded.the(TRUST, "identity-serving-association").inputs
-        assert serving["subject"] == "system:serviceaccount:trihull:trihull-serving"
-        assert serving["issuer"].startswith("https://")
-        assert serving["audiences"] == ["api://AzureADTokenExchange"]
-    off = with_change(made, CLUSTERS[AZURE], lambda inputs: inputs.update(oidcIssuerProfile={"enabled": False}))
-    assert off.workload_identity == ()
-
-
-def test_serving_reads_releases_and_writes_captured_data_and_nothing_else(full: Recording) -> None:
-    reads = assignment(full, "identity-serving-permissions")
-    assert built_in(reads) == roles.BLOB_READER
-    assert re.findall("StringStartsWith '([^']*)'", reads["condition"]) == ["releases/", "releases/"]
-    assert "Blob.List" in reads["condition"], "lists are asked for by prefix, reads by path"
-    writes = assignment(full, "identity-serving-captures")
-    assert re.findall("StringStartsWith '([^']*)'", writes["condition"]) == ["captured/"]
-    assert {reads["conditionVersion"], writes["conditionVersion"]} == {"2.0"}
-    assert reads["scope"] == writes["scope"]
-    assert writes["scope"].endswith("/containers/trihull")
-    role = full.the("azure-native:authorization:RoleDefinition").inputs
-    assert role["permissions"][0]["dataActions"] == list(roles.WRITE), "neither reading, listing nor deleting"
-    assert role["permissions"][0]["actions"] == [], "nothing of the container itself"
-    assert built_in(writes) == role["roleDefinitionId"]
-
-    def unlimited(inputs: dict[str, Any]) -> None:
-        inputs.pop("condition", None)
-
-    everything = with_change(full, ASSIGNMENTS, unlimited)
-    assert not everything.serving_reads_releases
-    assert not everything.serving_writes_captured_data_only
-
-    def too_far(inputs: dict[str, Any]) -> None:
-        inputs["condition"] = str(inputs.get("condition")).replace("captured/", "releases/")
-
-    assert not with_change(full, ASSIGNMENTS, too_far).serving_writes_captured_data_only
-
-
-def test_every_condition_is_well_formed(full: Recording) -> None:
-    conditions = [one.inputs["condition"] for one in full.of_type(ASSIGNMENTS) if one.inputs.get("condition")]
-    assert len(conditions) == 4
-    for condition in conditions:
-        assert condition.count("(") == condition.count(")")
-        assert condition.count("{") == condition.count("}")
-        assert condition.startswith("(")
-
-
-def test_each_purpose_has_an_identity_of_its_own(full: Recording) -> None:
-    names = {one.inputs["resourceName"].removeprefix("trihull-longestname1-") for one in full.of_type(IDENTITIES)}
-    assert names == {"cluster", "nodes", "keys", "flows", "serving", "ci"}
-
-
-def test_ci_is_trusted_by_its_subject_and_does_nothing_of_the_clouds(full: Recording, run: Run) -> None:
-    trust = full.the(TRUST, "identity-ci-association").inputs
-    assert trust["issuer"] == "https://token.actions.githubusercontent.com"
-    assert trust["subject"] == "repo:acme/models:environment:prod"
-    held = {one.name: built_in(one.inputs) for one in full.of_type(ASSIGNMENTS) if one.name.startswith("identity-ci-")}
-    writer = full.the("azure-native:authorization:RoleDefinition").inputs["roleDefinitionId"]
-    assert held == {
-        "identity-ci-pushes": roles.ACR_PUSH,
-        "identity-ci-reads-releases": roles.BLOB_READER,
-        "identity-ci-writes-releases": writer,
-        "identity-ci-gets-credentials": roles.CLUSTER_USER,
-        "identity-ci-administers": roles.CLUSTER_ADMINISTRATOR,
-    }
-    assert "'releases/'" in assignment(full, "identity-ci-writes-releases")["condition"]
-    assert set(mocks.opened(full.exports["deployer"])) == {"client_id", "tenant_id", "subscription_id"}
-    assert run("site", "local-azure").exports["deployer"] == {}
-
-
-# keys
-
-
-def test_each_purpose_has_a_rotated_key_in_a_vault_that_roles_alone_open(full: Recording) -> None:
-    vault = full.the("azure-native:keyvault:Vault").inputs["properties"]
-    assert vault["enableRbacAuthorization"] is True
-    assert vault["enablePurgeProtection"] is True, "Azure encrypts with no key of a vault without it"
-    assert vault["softDeleteRetentionInDays"] == 90
-    assert "accessPolicies" not in vault
-    assert "networkAcls" not in vault, "AKS does not get through a vault's firewall"
-    assert {one.inputs["keyName"] for one in full.of_type(KEYS[AZURE])} == {
-        "secrets",
-        "images",
-        "data",
-        "disks",
-        "logs",
-    }
-    assert described(full.registered).keys_rotated_days == 180
-
-    def never(inputs: dict[str, Any]) -> None:
-        if inputs["keyName"] == "data":
-            inputs["properties"].pop("rotationPolicy")
-
-    assert with_change(full, KEYS[AZURE], never).keys_rotated_days == 0
-
-
-def test_services_rotate_to_new_versions_by_themselves_where_azure_can(full: Recording) -> None:
-    registry = full.the(REGISTRIES[AZURE]).inputs["encryption"]["keyVaultProperties"]
-    assert registry["keyIdentifier"].endswith("/keys/images"), "a registry's key is named without its version"
-    data = bucket_of(full).inputs["encryption"]["keyVaultProperties"]
-    assert data["keyName"] == "data"
-    assert "keyVersion" not in data
-    assert data["keyVaultUri"].startswith("https://trihulllongestname1")
-    disks = full.the("azure-native:compute:DiskEncryptionSet").inputs
-    assert disks["rotationToLatestKeyVersionEnabled"] is True
-    secrets = full.the(CLUSTERS[AZURE]).inputs["securityProfile"]["azureKeyVaultKms"]
-    assert re.search(r"/keys/secrets/[0-9a-f]{32}$", secrets["keyId"]), "AKS wants the version"
-    assert secrets["keyVaultNetworkAccess"] == "Public"
-
-
-def test_every_user_of_a_key_holds_a_role_on_it_first(full: Recording) -> None:
-    vault = "/vaults/trihulllongestname1"
-    assert built_in(assignment(full, "keys-used")) == roles.KEY_ENCRYPTION_USER
-    assert built_in(assignment(full, "cluster-uses-key")) == roles.KEY_USER
-    assert built_in(assignment(full, "cluster-reads-disk-encryption")) == roles.READER
-    assert vault in assignment(full, "keys-used")["scope"]
-    order = [one.name for one in full.resources]
-    assert order.index("keys-used") < order.index("bucket-account")
-
-
-def test_without_keys_of_ones_own_none_is_made(run: Run) -> None:
-    text = (WRITTEN / "longestname1.yaml").read_text().replace("keys: {own: true,", "keys: {own: false,")
-    recorded = registered_by(text)
-    assert not recorded.of_type(KEYS[AZURE])
-    assert not recorded.of_type("azure-native:keyvault:Vault")
-    found = described(recorded.registered)
-    assert not any((found.secrets_with_own_key, found.bucket_with_own_key, found.registry_with_own_key))
-    assert not found.node_disks_with_own_key
-    assert found.registry_reached_privately
-    assert "trihull:keys:Keys" in {one.type for one in recorded.resources}
-
-
-# network
-
-
-def test_registry_and_bucket_are_reached_through_the_network(made: Recording) -> None:
-    groups = [one.inputs["privateLinkServiceConnections"][0]["groupIds"] for one in made.of_type(ENDPOINTS)]
-    assert sorted(groups) == [["blob"], ["registry"]]
-    zones = {one.inputs["privateZoneName"] for one in made.of_type("azure-native:privatedns:PrivateZone")}
-    assert zones == {"privatelink.azurecr.io", "privatelink.blob.core.windows.net"}
-    links = made.of_type("azure-native:privatedns:VirtualNetworkLink")
-    assert len(links) == 2
-    unnamed = [one for one in made.registered if one.type != "azure-native:network:PrivateDnsZoneGroup"]
-    assert not described(unnamed).registry_reached_privately, "an endpoint that no name leads to is not used"
-
-
-def test_nobody_comes_in_by_the_internet_but_the_authorised(full: Recording, run: Run) -> None:
-    for one in (bucket_of(full), full.the(REGISTRIES[AZURE])):
-        assert one.inputs["publicNetworkAccess"] == "Disabled"
-        assert one.inputs["networkRuleSet"]["defaultAction"] == "Deny"
-    local = run("site", "local-azure")
-    for one in (bucket_of(local), local.the(REGISTRIES[AZURE])):
-        rules = one.inputs["networkRuleSet"]
-        assert (one.inputs["publicNetworkAccess"], rules["defaultAction"]) == ("Enabled", "Deny")
-        assert rules["ipRules"] == [{"action": "Allow", "iPAddressOrRange": "203.0.113.0/24"}]
-
-
-def test_nodes_reach_the_api_server_inside_the_network(made: Recording) -> None:
-    access = made.the(CLUSTERS[AZURE]).inputs["apiServerAccessProfile"]
-    assert access["enableVnetIntegration"] is True
-    subnet = made.the("azure-native:network:Subnet", "network-api-server").inputs
-    assert [one["serviceName"] for one in subnet["delegations"]] == ["Microsoft.ContainerService/managedClusters"]
-    assert access["subnetId"].endswith("/subnets/api-server")
-
-
-def test_without_private_access_the_nodes_own_address_is_authorised() -> None:
-    text = (WRITTEN / "longestname1.yaml").read_text()
-    text = text.replace("private_endpoints: true", "private_endpoints: false")
-    text = text.replace("authorised_networks: []", "authorised_networks: [198.51.100.0/24]")
-    recorded = registered_by(text)
-    access = recorded.the(CLUSTERS[AZURE]).inputs["apiServerAccessProfile"]
-    first, nat = access["authorizedIPRanges"]
-    assert first == "198.51.100.0/24"
-    assert re.fullmatch(r"198\.19\.\d+\.\d+/32", nat), "else no node would reach its API server"
-    assert "enableVnetIntegration" not in access
-    assert not recorded.of_type(ENDPOINTS)
-
-
-def test_subnets_are_made_one_after_the_other_and_do_not_overlap(made: Recording) -> None:
-    found = [one.inputs["addressPrefix"] for one in made.of_type("azure-native:network:Subnet")]
-    assert len(found) == len(set(found)) == 3
-    assert all(one.inputs["defaultOutboundAccess"] is False for one in made.of_type("azure-native:network:Subnet"))
-
-
-def test_flow_logs_lie_below_the_regions_own_watcher(full: Recording) -> None:
-    log = full.the("azure-native:network:FlowLog").inputs
-    assert (log["resourceGroupName"], log["networkWatcherName"]) == ("NetworkWatcherRG", "NetworkWatcher_eastus")
-    assert log["retentionPolicy"] == {"enabled": True, "days": 365}
-    assert not full.of_type("azure-native:network:NetworkWatcher"), "a region has one, and takes no second"
-    account = full.the(ACCOUNTS, "logs-account").inputs
-    assert account["allowSharedKeyAccess"] is False
-    assert log["identity"]["type"] == "UserAssigned"
-    off = with_change(full, "azure-native:network:FlowLog", lambda inputs: inputs.update(enabled=False))
-    assert not off.connections_logged
-
-
-# nodes
-
-
 def test_nodes_have_no_public_address_and_are_encrypted_at_their_host(made: Recording) -> None:
     for pool in pools(made).values():
         assert pool["enableNodePublicIP"] is False
@@ -456,9 +200,6 @@ def test_nodes_are_verified_at_boot_where_aks_can(full: Recording, given: Record
     assert all("securityProfile" not in pool for pool in pools(given).values()), "AKS offers it for no Arm machine"
     off = with_change(full, POOLS[AZURE], lambda inputs: inputs.pop("securityProfile", None))
     assert not off.nodes_verified_at_boot
-
-
-# registry, bucket, logs
 
 
 def test_versions_and_soft_delete_are_the_accounts(made: Recording, run: Run) -> None:
@@ -494,54 +235,6 @@ def test_everything_that_holds_data_is_audited(full: Recording) -> None:
     assert not silent.bucket_access_logged
 
 
-# what is there already
-
-
-def test_what_is_named_as_existing_is_asked_for_where_it_lies(given: Recording) -> None:
-    asked = {token.rpartition(":")[2]: arguments for token, arguments, _ in given.invokes}
-    assert asked["getManagedCluster"] == {"resourceGroupName": "shared", "resourceName": "shared"}
-    assert asked["listManagedClusterUserCredentials"]["resourceGroupName"] == "shared"
-    assert asked["getRegistry"] == {"resourceGroupName": "shared", "registryName": "shared"}
-    assert asked["getKey"] == {"resourceGroupName": "shared", "vaultName": "shared", "keyName": "models"}
-
-
-def test_pools_of_somebodys_cluster_lie_in_its_group_and_network(given: Recording) -> None:
-    for one in given.of_type(POOLS[AZURE]):
-        assert (one.inputs["resourceGroupName"], one.inputs["resourceName"]) == ("shared", "shared")
-        assert one.inputs["vnetSubnetID"].endswith("/virtualNetworks/shared/subnets/nodes")
-    assert pools(given)["system"]["mode"] == "System"
-
-
-def test_a_key_that_is_there_serves_every_purpose(given: Recording) -> None:
-    grant = assignment(given, "keys-used")
-    assert grant["scope"].endswith("/vaults/shared/keys/models"), "a role on the key alone, not on somebody's vault"
-    data = bucket_of(given).inputs["encryption"]["keyVaultProperties"]
-    assert data == {"keyName": "models", "keyVaultUri": "https://shared.vault.azure.net"}
-
-
-def test_nothing_of_somebodys_network_is_touched(given: Recording) -> None:
-    types = {one.type for one in given.registered}
-    assert not {token for token in types if token.startswith(("azure-native:network:", "azure-native:privatedns:"))}
-
-
-def test_private_access_in_somebodys_network_lies_in_our_group() -> None:
-    text = (WRITTEN / "given.yaml").read_text().replace("private_endpoints: false", "private_endpoints: true")
-    text = re.sub(r"\n      (vault|key|cluster|registry): (/subscriptions|models).*", "", text)
-    text = text.replace("flow_logs: false", "flow_logs: true")
-    recorded = registered_by(text, "given")
-    for one in recorded.of_type(ENDPOINTS):
-        assert one.inputs["resourceGroupName"] == "trihull-given"
-        assert one.inputs["subnet"]["id"].endswith("/virtualNetworks/shared/subnets/endpoints")
-    assert len(recorded.of_type(ENDPOINTS)) == 2
-    types = {one.type for one in recorded.registered}
-    assert not {"azure-native:network:Subnet", "azure-native:network:FlowLog"} & types
-    joins = assignment(recorded, "cluster-joins-network")
-    assert joins["scope"].endswith("/virtualNetworks/shared")
-
-
-# names and tags
-
-
 def test_azure_names_that_all_customers_share_are_within_their_limits(full: Recording) -> None:
     accounts = [one.inputs["accountName"] for one in full.of_type(ACCOUNTS)]
     assert len(set(accounts)) == 2
@@ -557,14 +250,3 @@ def test_mandatory_tags_are_on_everything_that_takes_any(made: Recording) -> Non
     assert len(taking) > 15
     for one in taking:
         assert {"owner", "environment", "application"} <= set(one.inputs["tags"]), f"{one.type} {one.name}"
-
-
-def registered_by(text: str, name: str = "longestname1") -> Recording:
-    """Run the site of an environment that a test wrote."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        for part in ("environments", "site"):
-            (root / part).mkdir()
-        (root / "environments" / f"{name}.yaml").write_text(text)
-        with contextlib.chdir(root / "site"):
-            return mocks.run(site.run, project="trihull-site", stack=f"{name}-azure", preview=False)

@@ -7,7 +7,7 @@ stand in `spec/`, what only one cloud is asked for in `providers/<cloud>/spec.py
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import pydantic
 from pydantic import Field, ValidationInfo, field_validator
@@ -46,14 +46,13 @@ class _Sites(Spec):
         return self
 
 
-# One key for each cloud; what stands below it is said beside the cloud's provider, without its SDK.
-SitesSpec: Final = pydantic.create_model(
-    "SitesSpec",
-    __base__=_Sites,
-    **{  # type: ignore[arg-type]  # fields by name: create_model's overloads know none
-        str(cloud): (specs.of(cloud) | None, Field(None, description=f"a site on {cloud}")) for cloud in Cloud
-    },
-)
+def _site(cloud: Cloud) -> Any:
+    """Return the field of a cloud: its model, as it stands beside the cloud's provider, or nothing."""
+    return specs.of(cloud) | None, Field(default=None, description=f"a site on {cloud}")
+
+
+# One key for each cloud; what stands below it is read without the cloud's SDK.
+SitesSpec: Final = pydantic.create_model("SitesSpec", __base__=_Sites, **{str(cloud): _site(cloud) for cloud in Cloud})
 
 
 class Environment(Spec):
@@ -63,26 +62,28 @@ class Environment(Spec):
     name: EnvironmentName = Field(description="the file's own name: 2-12 of a-z and 0-9, a letter first")
     owner: str = Field(pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$", description="who answers for it: a-z 0-9 _ -")
     cost_centre: str | None = Field(
-        None, pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$", description="who pays for it: a-z 0-9 _ -"
+        default=None, pattern=r"^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$", description="who pays for it: a-z 0-9 _ -"
     )
     tags: Tags = Field(
         default_factory=dict, description="more tags, name to value, both of a-z 0-9 _ - (Google Cloud's rule)"
     )
     protect: bool = Field(description="true or false: whether clusters, keys and data are guarded against deletion")
     kubernetes_version: str = Field(pattern=r"^1\.[1-9][0-9]$", description='a minor version in quotes, such as "1.34"')
-    upgrades: UpgradesSpec = Field(UpgradesSpec(), description="when the clouds may patch")
+    upgrades: UpgradesSpec = Field(default=UpgradesSpec(), description="when the clouds may patch")
     sites: SitesSpec = Field(alias="clouds", description="the clouds and what each is asked for")  # type: ignore[valid-type]  # made from Cloud
     api_server: ApiServerSpec = Field(description="who reaches the API servers")
-    network: NetworkSpec = Field(NetworkSpec(), description="the sites' networks")
-    keys: KeysSpec = Field(KeysSpec(), description="what encrypts")
-    retention: RetentionSpec = Field(RetentionSpec(), description="for how long things are kept")
+    network: NetworkSpec = Field(default=NetworkSpec(), description="the sites' networks")
+    keys: KeysSpec = Field(default=KeysSpec(), description="what encrypts")
+    retention: RetentionSpec = Field(default=RetentionSpec(), description="for how long things are kept")
     pools: PoolsSpec = Field(description="the node pools")
     serving: ServingSpec = Field(description="the models' replicas")
     routing: RoutingSpec = Field(description="the routers")
-    certificates: CertificatesSpec = Field(CertificatesSpec(), description="the sites' certificate authorities")
-    releases: ReleasesSpec = Field(ReleasesSpec(), description="what a release must show before it is served")
-    ci: CiSpec | None = Field(None, description="who deploys from CI, without a key; nobody when left out")
-    dns: DnsSpec | None = Field(None, description="the name under which clients reach the routers; none when left out")
+    certificates: CertificatesSpec = Field(default=CertificatesSpec(), description="the sites' certificate authorities")
+    releases: ReleasesSpec = Field(default=ReleasesSpec(), description="what a release must show before it is served")
+    ci: CiSpec | None = Field(default=None, description="who deploys from CI, without a key; nobody when left out")
+    dns: DnsSpec | None = Field(
+        default=None, description="the name under which clients reach the routers; none when left out"
+    )
 
     @field_validator("tags")
     @classmethod

@@ -24,7 +24,7 @@ FILE: Final = "organisation.yaml"
 class Organisation(Spec):
     """What every environment must keep to."""
 
-    version: int = Field(1, ge=1, le=1, description="the number 1")
+    version: int = Field(default=1, ge=1, le=1, description="the number 1")
     required_tags: dict[Annotated[str, Field(pattern=TAG_NAME)], tuple[str, ...]] = Field(
         default_factory=dict,
         description="tags that every environment sets, each with the values allowed; [] for any",
@@ -32,10 +32,12 @@ class Organisation(Spec):
     regions: Mapping[Cloud, tuple[Annotated[str, Field(pattern=REGION)], ...]] = Field(
         default_factory=dict, description="the regions allowed on a cloud; any where a cloud is left out"
     )
-    own_keys: bool = Field(False, description="true or false: whether keys.own must be true")
-    private_endpoints: bool = Field(False, description="true or false: whether network.private_endpoints must be true")
+    own_keys: bool = Field(default=False, description="true or false: whether keys.own must be true")
+    private_endpoints: bool = Field(
+        default=False, description="true or false: whether network.private_endpoints must be true"
+    )
     private_api_servers: bool = Field(
-        False, description="true or false: whether api_server.authorised_networks must be []"
+        default=False, description="true or false: whether api_server.authorised_networks must be []"
     )
 
     def problems(self, asked: "Environment") -> list[str]:

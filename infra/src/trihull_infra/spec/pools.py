@@ -51,7 +51,7 @@ class PoolSpec(SystemPoolSpec):
 
     spot_share: float = Field(ge=0, le=1, strict=False, description="a number from 0 (none) to 1 (all)")
     on_demand_fallback: bool = Field(
-        True,
+        default=True,
         description="true or false: whether on-demand nodes take over where spot is not to be had, up to nodes_max",
     )
 
@@ -67,18 +67,20 @@ class AcceleratorPoolSpec(PoolSpec):
     """Machines with accelerators; there may be none while nothing asks for one."""
 
     machine: Annotated[str, AfterValidator(_accelerated)] = Field(description="a machine class with an accelerator")
-    nodes_min: int = Field(0, ge=0, le=1000, description="a whole number: nodes of the whole pool")
+    nodes_min: int = Field(default=0, ge=0, le=1000, description="a whole number: nodes of the whole pool")
 
 
 class PoolsSpec(Spec):
     """The node pools of every site."""
 
     system: SystemPoolSpec = Field(
-        SystemPoolSpec(machine="small", nodes_min=1, nodes_max=3),
+        default=SystemPoolSpec(machine="small", nodes_min=1, nodes_max=3),
         description="the pool of what the cluster runs for itself",
     )
     serving: PoolSpec = Field(description="the pool that serves models, and where routers run")
-    accelerator: AcceleratorPoolSpec | None = Field(None, description="a pool with accelerators; none when left out")
+    accelerator: AcceleratorPoolSpec | None = Field(
+        default=None, description="a pool with accelerators; none when left out"
+    )
 
     @property
     def all(self) -> dict[str, SystemPoolSpec]:

@@ -17,7 +17,7 @@ class ApiServerSpec(Spec):
     """Who reaches the clusters' API servers over the internet; nobody when the list is empty."""
 
     open_to_everybody: bool = Field(
-        False, description="true or false: whether 0.0.0.0/0 in authorised_networks is really meant"
+        default=False, description="true or false: whether 0.0.0.0/0 in authorised_networks is really meant"
     )
     authorised_networks: tuple[Network, ...] = Field(
         description="networks such as 203.0.113.7/32; [] for private access only"
@@ -39,32 +39,39 @@ class NetworkSpec(Spec):
     """The sites' networks."""
 
     private_endpoints: bool = Field(
-        True, description="true or false: whether nodes reach registry, bucket and API without the internet"
+        default=True, description="true or false: whether nodes reach registry, bucket and API without the internet"
     )
-    flow_logs: bool = Field(True, description="true or false: whether connections are logged")
+    flow_logs: bool = Field(default=True, description="true or false: whether connections are logged")
 
 
 class KeysSpec(Spec):
     """What encrypts secrets, images, data and disks: keys of one's own, or the clouds'."""
 
-    own: bool = Field(True, description="true or false: keys in your account; false for those that the cloud manages")
+    own: bool = Field(
+        default=True, description="true or false: keys in your account; false for those that the cloud manages"
+    )
     rotation_days: int = Field(
-        365, ge=90, le=730, description="a whole number from 90 to 730: after how many days a key gets a new version"
+        default=365,
+        ge=90,
+        le=730,
+        description="a whole number from 90 to 730: after how many days a key gets a new version",
     )
 
 
 class RetentionSpec(Spec):
     """For how long things are kept, in days."""
 
-    logs_days: LogDays = Field(90, description="one of 30, 60, 90, 120, 150, 180, 365, 400, 545: logs and audit trail")
+    logs_days: LogDays = Field(
+        default=90, description="one of 30, 60, 90, 120, 150, 180, 365, 400, 545: logs and audit trail"
+    )
     old_versions_days: int = Field(
-        90, ge=1, le=365, description="a whole number from 1 to 365: replaced and deleted objects of the bucket"
+        default=90, ge=1, le=365, description="a whole number from 1 to 365: replaced and deleted objects of the bucket"
     )
     captured_data_days: int = Field(
-        365, ge=1, le=3650, description="a whole number from 1 to 3650: what serving captured of requests"
+        default=365, ge=1, le=3650, description="a whole number from 1 to 3650: what serving captured of requests"
     )
     untagged_images_days: int = Field(
-        14, ge=1, le=365, description="a whole number from 1 to 365: images that no tag and no index names"
+        default=14, ge=1, le=365, description="a whole number from 1 to 365: images that no tag and no index names"
     )
 
 
@@ -72,17 +79,23 @@ class UpgradesSpec(Spec):
     """How the managed parts of a cluster are kept up to date: patches inside a window, minor versions by this file."""
 
     automatic: Literal["patch", "none"] = Field(
-        "patch", description="patch (the clouds patch within kubernetes_version) or none where a cloud allows it"
+        default="patch",
+        description="patch (the clouds patch within kubernetes_version) or none where a cloud allows it",
     )
     days: tuple[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], ...] = Field(
-        ("saturday", "sunday"), min_length=1, description="a list of days on which work may begin, such as saturday"
+        default=("saturday", "sunday"),
+        min_length=1,
+        description="a list of days on which work may begin, such as saturday",
     )
     start_utc: str = Field(
-        "02:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description='when the window opens, such as "02:00"'
+        default="02:00",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description='when the window opens, such as "02:00"',
     )
-    hours: int = Field(4, ge=4, le=24, description="a whole number from 4 to 24: how long the window is open")
+    hours: int = Field(default=4, ge=4, le=24, description="a whole number from 4 to 24: how long the window is open")
     support: Literal["standard", "extended"] = Field(
-        "standard", description="standard, or extended: a minor version is kept, at a price, after its usual end"
+        default="standard",
+        description="standard, or extended: a minor version is kept, at a price, after its usual end",
     )
 
     @field_validator("days")
@@ -96,10 +109,12 @@ class ServingSpec(Spec):
 
     replicas_min: int = Field(ge=1, le=1000, description="a whole number, at least 1")
     replicas_max: int = Field(ge=1, le=1000, description="a whole number, at least replicas_min")
-    pool: Literal["serving", "accelerator"] = Field("serving", description="the pool that replicas run on")
-    cpu: str = Field("250m", pattern=r"^[1-9][0-9]*m?$", description="a CPU request such as 250m or 2")
-    memory: str = Field("512Mi", pattern=r"^[1-9][0-9]*(Mi|Gi)$", description="request and limit, such as 512Mi")
-    accelerators: int = Field(0, ge=0, le=16, description="a whole number: devices of each replica")
+    pool: Literal["serving", "accelerator"] = Field(default="serving", description="the pool that replicas run on")
+    cpu: str = Field(default="250m", pattern=r"^[1-9][0-9]*m?$", description="a CPU request such as 250m or 2")
+    memory: str = Field(
+        default="512Mi", pattern=r"^[1-9][0-9]*(Mi|Gi)$", description="request and limit, such as 512Mi"
+    )
+    accelerators: int = Field(default=0, ge=0, le=16, description="a whole number: devices of each replica")
 
     @field_validator("replicas_max")
     @classmethod
@@ -129,7 +144,7 @@ class CertificatesSpec(Spec):
     """The sites' certificate authorities."""
 
     generation: int = Field(
-        0,
+        default=0,
         ge=0,
         le=9999,
         description="a whole number; one more replaces every site's authority without interruption",

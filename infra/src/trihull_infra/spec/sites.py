@@ -17,8 +17,10 @@ class SiteSpec(Spec):
 
     region: str = Field(pattern=REGION, description="the cloud's name of a region")
     residency: str = Field(pattern=rf"^{NAME}$", description="a short name of where data stays, such as eu")
-    priority: int = Field(0, ge=0, le=127, description="a whole number from 0 (first choice) to 127")
-    weight: int = Field(100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority")
+    priority: int = Field(default=0, ge=0, le=127, description="a whole number from 0 (first choice) to 127")
+    weight: int = Field(
+        default=100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority"
+    )
 
     @property
     def account(self) -> str:
@@ -57,16 +59,6 @@ class SiteSpec(Spec):
     def node_selector(self, pool: str) -> dict[str, str]:
         """Return the labels of the nodes that a pool's workloads run on."""
         return {naming.POOL_LABEL: pool}
-
-    @property
-    def image_pull_secrets(self) -> tuple[str, ...]:
-        """Return the Secrets that pods pull images with; none where the nodes' own identity does."""
-        return ()
-
-    @property
-    def load_balancer_annotations(self) -> dict[str, str]:
-        """Return what Services of type LoadBalancer carry besides what the cloud's capabilities say."""
-        return {}
 
 
 class ProvisionedSpec(SiteSpec):

@@ -32,9 +32,9 @@ class SiteOutputs(Document):
 
     Certificates and keys are PEM; `registry` is `host/prefix` or `oci-layout://path`; `bucket` is an `s3:// gs:// az://
     file://` address; `identities` maps a purpose (`serving`, `router`) to the annotations and labels that its
-    ServiceAccount needs (`annotations.<key>` and `labels.<key>` -> value); `deployer` is what CI needs to deploy without
-    a key, by name (empty where nothing deploys from CI); `overrides` are the arguments that the environment's escape
-    hatch set, `type name: arguments`. The last two came later: a site of an older state lacks them.
+    ServiceAccount needs (`annotations.<key>` and `labels.<key>` -> value); `deployer` is what CI needs to deploy
+    without a key, by name (empty where nothing deploys from CI); `overrides` are the arguments that the environment's
+    escape hatch set, `type name: arguments`. The last two came later: a site of an older state lacks them.
     """
 
     version: int

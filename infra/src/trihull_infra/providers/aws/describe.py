@@ -44,7 +44,7 @@ def describe(registered: Sequence[Registered]) -> Properties:
         bucket_reached_privately="s3" in services,
         connections_logged=bool(of_type(registered, "aws:ec2/flowLog:FlowLog")),
         kubernetes_version=cluster.get("version") or "",
-        upgrades_in_window=False,  # EKS patches control planes at its own time, nodes are patched by an update of ours
+        upgrades_in_window=False,  # EKS patches control planes at its own time and has no setting for it
         minor_upgrades_only_by_hand=cluster.get("version") is not None,
         api_server_networks=tuple(cluster.get("vpcConfig", "publicAccessCidrs") or ()),
         api_server_private_only=cluster.get("vpcConfig", "endpointPublicAccess") is False,

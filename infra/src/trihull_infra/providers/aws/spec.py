@@ -18,20 +18,28 @@ class ExistingNetwork(Spec):
 
     id: str = Field(pattern=r"^vpc-[0-9a-f]{8,17}$", description="a VPC's id, such as vpc-0a1b2c3d")
     private_subnets: tuple[SubnetId, ...] = Field(min_length=2, max_length=3, description="ids, one for each of zones")
-    public_subnets: tuple[SubnetId, ...] = Field((), max_length=3, description="ids, where load balancers may stand")
+    public_subnets: tuple[SubnetId, ...] = Field(
+        default=(), max_length=3, description="ids, where load balancers may stand"
+    )
 
 
 class Existing(Spec):
     """What is there already and is used in place of something new."""
 
-    network: ExistingNetwork | None = Field(None, description="a VPC and its subnets")
+    network: ExistingNetwork | None = Field(default=None, description="a VPC and its subnets")
     key: str | None = Field(
-        None, pattern=rf"{ARN}kms:.+:key/.+$", description="the ARN of a KMS key, used for everything"
+        default=None, pattern=rf"{ARN}kms:.+:key/.+$", description="the ARN of a KMS key, used for everything"
     )
-    cluster: str | None = Field(None, pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$", description="an EKS cluster's name")
-    registry: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9._/-]{1,255}$", description="an ECR repository's name")
+    cluster: str | None = Field(
+        default=None, pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$", description="an EKS cluster's name"
+    )
+    registry: str | None = Field(
+        default=None, pattern=r"^[a-z0-9][a-z0-9._/-]{1,255}$", description="an ECR repository's name"
+    )
     ci_issuer: str | None = Field(
-        None, pattern=rf"{ARN}iam::.+:oidc-provider/.+$", description="the ARN of the account's OIDC provider for CI"
+        default=None,
+        pattern=rf"{ARN}iam::.+:oidc-provider/.+$",
+        description="the ARN of the account's OIDC provider for CI",
     )
 
     @field_validator("cluster")
@@ -51,12 +59,14 @@ class AwsSpec(ProvisionedSpec):
     ] = Field(min_length=1, description="a list of ARNs of IAM roles or users: who administers the cluster")
     account_id: str = Field(alias="account", pattern=r"^[0-9]{12}$", description="a 12-digit account number, in quotes")
     node_autoscaler: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
         description="Cluster Autoscaler's image, by digest; needed where data/images.toml has none of the version",
     )
     tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
-    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
+    existing: Existing = Field(
+        default=Existing(), description="what is there already and is used in place of something new"
+    )
 
     @property
     def account(self) -> str:

@@ -150,8 +150,9 @@ class Cluster(pulumi.ComponentResource):
         }
         keys = base.keys.component
         assert isinstance(keys, Keys)
-        if keys.scope is not None and keys.disks is not None:
-            wanted["uses-key"] = (roles.KEY_USER, keys.scope)
+        secrets = keys.scope_of(Purpose.SECRETS)
+        if secrets is not None and keys.disks is not None:
+            wanted["uses-key"] = (roles.KEY_USER, secrets)
             wanted["reads-disk-encryption"] = (roles.READER, keys.disks.id)
         principal = self.identity.principal_id
         return [
@@ -162,21 +163,19 @@ class Cluster(pulumi.ComponentResource):
     def _api_server(
         self, site: Site, network: provider.Network
     ) -> containerservice.ManagedClusterAPIServerAccessProfileArgs:
-        """Return who reaches the API server; nodes do without the internet where it stands in a subnet of the network.
+        """Return who reaches the API server; in a network of ours it stands in a subnet, so nodes never leave it.
 
-        Where it does not, nodes come to it through NAT like anybody: their address must be authorised, too.
-        Source: api-server-authorized-ip-ranges.md of azure-aks-docs, as above.
+        In a network that is there already nodes come to a public one like anybody: the address by which they leave must
+        be among the authorised. Source: api-server-authorized-ip-ranges.md of azure-aks-docs, as above.
         """
-        ours = _of(network)
-        networks: list[pulumi.Input[str]] = list(site.authorised_networks)
-        if networks and ours.api_subnet is None and ours.nat_address is not None:
-            networks.append(ours.nat_address.ip_address.apply(lambda address: f"{address}/32"))
+        networks = site.authorised_networks
+        subnet = _of(network).api_subnet
         return containerservice.ManagedClusterAPIServerAccessProfileArgs(
             authorized_ip_ranges=networks or None,
             enable_private_cluster=not networks,
             disable_run_command=True,
-            enable_vnet_integration=True if ours.api_subnet is not None else None,
-            subnet_id=ours.api_subnet,
+            enable_vnet_integration=True if subnet is not None else None,
+            subnet_id=subnet,
         )
 
     def _system_pool(

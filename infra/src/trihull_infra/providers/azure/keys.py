@@ -48,6 +48,11 @@ class Keys(pulumi.ComponentResource):
             self._use(name, site, network)
         self.register_outputs({"purposes": list(self.uris)})
 
+    def scope_of(self, purpose: Purpose) -> pulumi.Output[str] | None:
+        """Return what a role on the key of one purpose is given on; None without keys of ours."""
+        key = self.keys.get(purpose)
+        return self.scope if key is None else key.id
+
     def _take(self, vault: str, key: str) -> None:
         """Use one key of somebody's vault for everything."""
         found = keyvault.get_key_output(

@@ -88,12 +88,13 @@ class Network(pulumi.ComponentResource):
             opts=child,
         )
         self.subnets.append(nodes)
+        # The ranges that other clouds need for public addresses are free here. The API server's subnet is always there:
+        # a cluster that stands in it can not leave it again.
+        reached, api_server = site.addresses.public_by_zone[:2]
+        self.api_subnet = self._subnet(name, "api-server", api_server, API_SERVER).id
         if not site.environment.network.private_endpoints:
             return self.network.id, nodes.id, None
-        # The ranges that other clouds need for public addresses are free here.
-        endpoints = self._subnet(name, "endpoints", site.addresses.public_by_zone[0], None)
-        self.api_subnet = self._subnet(name, "api-server", site.addresses.public_by_zone[1], API_SERVER).id
-        return self.network.id, nodes.id, endpoints.id
+        return self.network.id, nodes.id, self._subnet(name, "endpoints", reached, None).id
 
     def _subnet(self, name: str, part: str, addresses: str, delegate: str | None) -> azure_network.Subnet:
         assert self.network is not None

@@ -19,7 +19,7 @@ class ExistingNetwork(Spec):
     id: str = Field(pattern=rf"^{GROUP}/Microsoft\.Network/virtualNetworks/[^/]+$", description="the network's full id")
     subnet: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="the name of its subnet for nodes")
     endpoints_subnet: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
         description="the name of its subnet for private endpoints; that for nodes when left out",
     )
@@ -28,20 +28,22 @@ class ExistingNetwork(Spec):
 class Existing(Spec):
     """What is there already and is used in place of something new."""
 
-    network: ExistingNetwork | None = Field(None, description="a virtual network and its subnets")
+    network: ExistingNetwork | None = Field(default=None, description="a virtual network and its subnets")
     vault: str | None = Field(
-        None, pattern=rf"^{GROUP}/Microsoft\.KeyVault/vaults/[^/]+$", description="the full id of a key vault"
+        default=None, pattern=rf"^{GROUP}/Microsoft\.KeyVault/vaults/[^/]+$", description="the full id of a key vault"
     )
     key: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9-]{1,127}$", description="the name of a key in existing.vault, used for everything"
+        default=None,
+        pattern=r"^[A-Za-z0-9-]{1,127}$",
+        description="the name of a key in existing.vault, used for everything",
     )
     cluster: str | None = Field(
-        None,
+        default=None,
         pattern=rf"^{GROUP}/Microsoft\.ContainerService/managedClusters/[^/]+$",
         description="an AKS cluster's full id",
     )
     registry: str | None = Field(
-        None,
+        default=None,
         pattern=rf"^{GROUP}/Microsoft\.ContainerRegistry/registries/[^/]+$",
         description="a container registry's full id",
     )
@@ -72,12 +74,14 @@ class AzureSpec(ProvisionedSpec):
     )
     subscription: str = Field(pattern=UUID, description="a subscription id (a lower-case UUID)")
     device_plugin: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
         description="the NVIDIA device plugin's image, by digest; needed where pools.accelerator is asked for",
     )
     tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
-    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
+    existing: Existing = Field(
+        default=Existing(), description="what is there already and is used in place of something new"
+    )
 
     @property
     def account(self) -> str:

@@ -1,8 +1,8 @@
 """Cluster on Google Cloud: a regional GKE cluster with private nodes, workload identity and Dataplane V2.
 
 Patches come inside a window; a minor version comes when the environment says so, and not before the one at hand loses
-its support. Source of the window's minimum: Google Cloud, "Configure maintenance windows and exclusions": 48 hours in
-any 32 days, in pieces of at least four.
+its support. The window has a minimum: 48 hours in any 32 days, in pieces of at least four. Source, 2026-11-24: Google
+Cloud, "Configure maintenance windows and exclusions".
 """
 
 import datetime
@@ -119,9 +119,10 @@ class Cluster(pulumi.ComponentResource):
                 enable_insecure_binding_system_authenticated=False,
                 enable_insecure_binding_system_unauthenticated=False,
             ),
+            # Said either way: the provider leaves as it is what is not said, and the key may be gone by then.
             database_encryption=container.ClusterDatabaseEncryptionArgs(state="ENCRYPTED", key_name=key)
             if key is not None
-            else None,
+            else container.ClusterDatabaseEncryptionArgs(state="DECRYPTED"),
             enable_shielded_nodes=True,
             enable_intranode_visibility=True,
             workload_identity_config=container.ClusterWorkloadIdentityConfigArgs(workload_pool=_pool(site)),

@@ -29,7 +29,7 @@ def describe(registered: Sequence[Registered]) -> Properties:
         registry_reached_privately=private and "pkg.dev." in domains,
         bucket_reached_privately=private and "googleapis.com." in domains,
         connections_logged=subnet.get("logConfig") is not None,
-        kubernetes_version=cluster.get("minMasterVersion"),
+        kubernetes_version=str(cluster.get("minMasterVersion") or ""),
         upgrades_in_window=isinstance(window, str),
         minor_upgrades_only_by_hand=exclusion in MINOR_BY_HAND,
         api_server_networks=tuple(
@@ -106,10 +106,15 @@ def _rotated_days(registered: Sequence[Registered]) -> int:
 
 
 def _only_below(registered: Sequence[Registered], role: str, prefix: str) -> bool:
-    """Whether a role is given on the bucket, and wherever it is, for objects below a prefix alone."""
+    """Whether a role is given on the bucket, wherever it is for objects below a prefix alone, and none for all."""
     grants = of_type(registered, "gcp:storage/bucketIAMMember:BucketIAMMember")
-    conditions = [str(one.get("condition", "expression")) for one in grants if one.get("role") == role]
-    return bool(conditions) and all(f'/objects/{prefix}")' in condition for condition in conditions)
+    below = {one.name: str(one.get("condition", "expression")) for one in grants}
+    wanted = [below[one.name] for one in grants if one.get("role") == role]
+    return (
+        bool(wanted)
+        and all(f'/objects/{prefix}")' in condition for condition in wanted)
+        and all("/objects/" in condition for condition in below.values())
+    )
 
 
 def _deployer(registered: Sequence[Registered]) -> str | None:

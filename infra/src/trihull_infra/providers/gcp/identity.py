@@ -2,8 +2,8 @@
 
 No key of any account is made. CI shows a token of its own issuer, which a workload identity pool exchanges; the pool
 takes tokens of one subject alone. Permissions on the bucket hold for objects below a prefix: an object's resource name
-begins with the bucket's, and whoever lists says below which prefix (`objectListPrefix`). Sources: Google Cloud, "IAM
-Conditions: attribute reference" and "Configure Workload Identity Federation with deployment pipelines".
+begins with the bucket's, and whoever lists says below which prefix. That Cloud Storage's conditions know
+`objectListPrefix` was seen in other people's bindings and access boundaries, not on a page of Google's.
 """
 
 import json

@@ -1,9 +1,9 @@
 """Keys on Google Cloud: a key ring with one key for each purpose, and the services' own agents that may use them.
 
 Services use a key as an agent of theirs, an account of Google's in the project; each may use the key of its purpose and
-no other. Sources: Google Cloud, "Use customer-managed encryption keys" of GKE (disks: Compute Engine's agent), "Encrypt
-secrets at the application layer" (GKE's agent), "Configure CMEK for log buckets"; the provider's documentation of
-`google_project_service_identity` and `google_logging_project_cmek_settings`.
+no other. Sources, 2026-11-24: hashicorp/terraform-provider-google @e03b7622a26c, website/docs/r:
+project_service_identity and logging_project_bucket_config. That disks are encrypted by Compute Engine's agent and
+secrets by GKE's is as generally known; Google's pages on either were found and not read through.
 
 Key rings and keys are never deleted and their names never free again: what `destroy` ends are the keys' versions, after
 the days below. A site that is made again needs other names: `generation` in the environment (spec.py).

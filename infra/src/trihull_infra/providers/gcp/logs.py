@@ -3,8 +3,8 @@
 What changes a resource is always audited. Who reads and writes objects and images (data access) is not unless a project
 says so: that setting is of a whole project and a whole service, and whoever writes it writes all of it. A second
 environment in the same project writes the same, and the first `destroy` ends it for both; keep one project for each.
-Sources: Google Cloud, "Enable Data Access audit logs" and "Configure CMEK for log buckets"; the provider's source in
-hashicorp/terraform-provider-google @e03b7622a26c, google/services/logging/resource_logging_project_bucket_config.go.
+Sources, 2026-11-24: Google Cloud, "Configure CMEK for log buckets"; hashicorp/terraform-provider-google @e03b7622a26c,
+google/services/logging/resource_logging_project_bucket_config.go, google/tpgiamresource/resource_iam_audit_config.go.
 """
 
 from typing import Final
@@ -18,6 +18,7 @@ from trihull_infra.providers.gcp.keys import lasting_name
 from trihull_infra.providers.gcp.spec import GcpSpec
 
 DATA_ACCESS: Final = ("DATA_READ", "DATA_WRITE")
+AUDITED: Final = ("storage", "artifactregistry")  # an existing registry as well: the setting knows no repositories
 
 
 class Logs(pulumi.ComponentResource):
@@ -58,8 +59,6 @@ class Logs(pulumi.ComponentResource):
             filter=_filter(site, site.spec),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        # An existing registry is audited, or not, as its owner says.
-        services = ["storage"] if site.spec.existing.registry else ["storage", "artifactregistry"]
         self.audits = [
             projects.IAMAuditConfig(
                 f"{name}-audit-{service}",
@@ -68,7 +67,7 @@ class Logs(pulumi.ComponentResource):
                 audit_log_configs=[projects.IAMAuditConfigAuditLogConfigArgs(log_type=kind) for kind in DATA_ACCESS],
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[network.component]),
             )
-            for service in services
+            for service in AUDITED
         ]
         self.register_outputs({"destination": self.bucket.id})
 

@@ -2,7 +2,7 @@
 
 A subnet spans its region, so one holds the nodes of every zone. Google's own services (registry, bucket, Kubernetes'
 API) are reached from it without the internet: Private Google Access, and names that lead to the addresses meant for it.
-Source of names and addresses: Google Cloud, "Configure Private Google Access"; 199.36.153.8/30 is theirs.
+Names and addresses are those of Private Google Access as generally known; Google's page on it was not looked up.
 """
 
 from typing import Final

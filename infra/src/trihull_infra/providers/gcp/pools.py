@@ -4,6 +4,7 @@ Disks and node-to-node traffic inside Google's network are encrypted without a s
 fixes when it makes a pool (key, network card) stays as it was made: a change would replace all its nodes at once.
 """
 
+import math
 from typing import Final
 
 import pulumi
@@ -16,8 +17,8 @@ from trihull_infra.provider import PoolShare, Purpose, Site
 from trihull_infra.providers.gcp.spec import GcpSpec
 
 NODE_ROLES: Final = ("roles/container.defaultNodeServiceAccount",)
-# The taint that GKE's own pods tolerate (kube-dns, metrics-server, event-exporter). Source: Google Cloud, "Isolate your
-# workloads in dedicated node pools"; terraform-google-modules use it for their system pool as well.
+# The taint that GKE's own pods tolerate, by which GKE's metrics-server is known: robusta-dev/robusta @038e23a03c5f,
+# playbooks/robusta_playbooks/cpu_throttling.py, read on 2026-11-24. That kube-dns does so too was not looked up.
 SYSTEM_TAINT: Final = ("components.gke.io/gke-managed-components", "true")
 DISK_GB: Final = 50
 # These take no Persistent Disk (data/machines.toml names the page); every other type of ours takes pd-balanced.
@@ -82,7 +83,8 @@ class Pools(pulumi.ComponentResource):
                 # What a zone may have run out of is taken wherever there is some.
                 location_policy="ANY" if share.spot or share.machine.accelerator else "BALANCED",
             ),
-            initial_node_count=1 if share.nodes_min > 0 and share.nodes_max >= len(zones) else 0,
+            # As many as the minimum asks for: an autoscaler adds nodes for pods, not for a minimum.
+            initial_node_count=min(math.ceil(share.nodes_min / len(zones)), share.nodes_max // len(zones)),
             # A cluster in a release channel wants both; the cluster's window and exclusion say when and how far.
             management=container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
             version=self._as_the_control_plane(cluster),

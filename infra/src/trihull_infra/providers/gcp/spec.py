@@ -14,7 +14,7 @@ PROJECT: Final = r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$"
 class ExistingNetwork(Spec):
     """A VPC with a subnet of the region and its secondary ranges; a shared VPC lies in a project of its own."""
 
-    project: str | None = Field(None, pattern=PROJECT, description="the host project of a shared VPC")
+    project: str | None = Field(default=None, pattern=PROJECT, description="the host project of a shared VPC")
     name: str = Field(pattern=NAME, description="a network's name")
     subnet: str = Field(pattern=NAME, description="the name of its subnet in the region")
     pods_range: str = Field(pattern=NAME, description="the name of the subnet's secondary range for pods")
@@ -24,15 +24,17 @@ class ExistingNetwork(Spec):
 class Existing(Spec):
     """What is there already and is used in place of something new."""
 
-    network: ExistingNetwork | None = Field(None, description="a VPC and its subnet")
+    network: ExistingNetwork | None = Field(default=None, description="a VPC and its subnet")
     key: str | None = Field(
-        None,
+        default=None,
         pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$",
         description="a key, projects/.../cryptoKeys/..., used for everything",
     )
-    cluster: str | None = Field(None, pattern=NAME, description="the name of a GKE cluster of the region")
+    cluster: str | None = Field(default=None, pattern=NAME, description="the name of a GKE cluster of the region")
     registry: str | None = Field(
-        None, pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", description="the id of an Artifact Registry repository"
+        default=None,
+        pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="the id of an Artifact Registry repository",
     )
 
     @field_validator("cluster")
@@ -51,11 +53,11 @@ class GcpSpec(ProvisionedSpec):
     ] = Field(min_length=1, description="a list of IAM members such as group:team@example.com: who administers")
     project: str = Field(pattern=PROJECT, description="a project id, 6-30 characters")
     dns_endpoint: bool = Field(
-        False,
+        default=False,
         description="true or false: whether the API server is also reached by GKE's DNS name, by IAM permission alone",
     )
     generation: int = Field(
-        0,
+        default=0,
         ge=0,
         le=9999,
         description=(
@@ -66,9 +68,7 @@ class GcpSpec(ProvisionedSpec):
     tags: dict[Annotated[str, Field(pattern=TAG_NAME)], Annotated[str, Field(pattern=TAG_VALUE)]] = Field(
         default_factory=dict, description="more labels, on this cloud only"
     )
-    existing: Existing = Field(
-        default_factory=Existing, description="what is there already and is used in place of something new"
-    )
+    existing: Existing = Field(Existing(), description="what is there already and is used in place of something new")
 
     @property
     def account(self) -> str:

@@ -14,14 +14,14 @@ class KubernetesSpec(SiteSpec):
 
     context: str = Field(pattern=r"^[!-~]+$", description="the kubeconfig context of the only cluster to touch")
     kubeconfig: str | None = Field(
-        None, description="the kubeconfig's path; KUBECONFIG or ~/.kube/config when left out"
+        default=None, description="the kubeconfig's path; KUBECONFIG or ~/.kube/config when left out"
     )
     registry: str = Field(
         pattern=r"^(oci-layout://.+|[^/:]+(:[0-9]+)?/.+)$", description="host/repository that its nodes pull from"
     )
     bucket: str = Field(pattern=r"^(s3|gs|az|file)://.+$", description="an s3:// gs:// az:// or file:// address")
     pull_secret: str | None = Field(
-        None,
+        default=None,
         pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
         description="a Secret of namespace trihull of type kubernetes.io/dockerconfigjson, for a registry that asks",
     )

@@ -13,7 +13,7 @@ NUMBER: Final = "100000000001"
 ZONES: Final = ("a", "b", "c")
 GKE_VERSION: Final = "1.33.5-gke.1080000"
 # Services whose agents have an address that does not follow from the service's own name.
-# Source: Google Cloud, "Service agents" (the reference of all of them).
+# As generally known and as public configurations have them; Google's reference of them was not looked up.
 AGENTS: Final = {"container": "container-engine-robot", "compute": "compute-system", "storage": "gs-project-accounts"}
 
 
