@@ -77,8 +77,8 @@ def offline(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed") / "venv"
     run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    command = ["pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, "--find-links", wheels]
-    run(uv.find_uv_bin(), *command, *DISTRIBUTIONS)
+    options = ["--quiet", "--offline", "--no-deps", "--python", str(python), "--find-links", str(wheels)]
+    run(uv.find_uv_bin(), "pip", "install", *options, *DISTRIBUTIONS)
     purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     (purelib / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return python

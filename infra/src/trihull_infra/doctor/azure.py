@@ -14,6 +14,7 @@ No account was asked.
 
 import base64
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -27,6 +28,9 @@ from trihull_infra.doctor.findings import Finding
 from trihull_infra.doctor.rest import Rest, RestError
 from trihull_infra.doctor.seam import ApiServer, Asked
 from trihull_infra.providers.azure.spec import AzureSpec
+
+# What each login of the chain lacked is in the error already; logged as well it would stand between our lines.
+logging.getLogger("azure").addHandler(logging.NullHandler())
 
 MANAGEMENT: Final = "https://management.azure.com"
 PROVIDERS: Final = (

@@ -113,7 +113,11 @@ def state() -> Sequence[Finding]:
 
 def secrets(environment: Environment, stacks: Path, clouds: Sequence[Cloud]) -> Sequence[Finding]:
     """Say what encrypts secrets in the state, by the stacks' settings, and whether a passphrase is missing."""
-    known = os.environ.get("PULUMI_CONFIG_PASSPHRASE") is not None or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    passphrase = os.environ.get("PULUMI_CONFIG_PASSPHRASE")
+    known = passphrase or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+    if passphrase == "" and not known:  # the engine takes it; a secret that CI does not know comes out like this
+        do = "set it, or unset it where a cloud's key encrypts"
+        return [findings.warning("PULUMI_CONFIG_PASSPHRASE is empty: it encrypts and guards nothing", do)]
     seen: dict[str, None] = {}
     for project in Project:
         for cloud in clouds:

@@ -11,8 +11,8 @@ from tests.unit.infra.doctor.conftest import Asking, only
 from trihull_infra.cloud import Cloud
 from trihull_infra.doctor import kubernetes
 from trihull_infra.doctor.findings import Status
-from trihull_infra.doctor.kubernetes import KubeconfigError
 from trihull_infra.doctor.seam import Asked
+from trihull_infra.errors import SpecError
 
 
 @pytest.fixture
@@ -50,11 +50,12 @@ def test_what_its_owner_says_is_not_asked(site: Asked, function: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "No such file"),
+        (None, "there is no file"),
         ("[]", "is no kubeconfig"),
-        ("{a", "expected ',' or '}'"),
-        ('{"contexts": [{"name": "other", "context": {}}]}', "has no context on-premises; it has other"),
-        ('{"contexts": [{"name": "on-premises", "context": {"cluster": "gone"}}]}', "not there: gone"),
+        ("{a", "is not valid YAML"),
+        (json.dumps({**KUBECONFIG, "contexts": [KUBECONFIG["contexts"][1]]}), "no context 'on-premises'"),
+        (json.dumps({**KUBECONFIG, "clusters": []}), "no cluster 'on-premises'"),
+        (json.dumps(KUBECONFIG).replace("https://", "http://"), "begins with https://"),
     ],
 )
 def test_a_kubeconfig_that_is_wrong_is_told(site: Asked, content: str | None, said: str) -> None:
@@ -62,7 +63,7 @@ def test_a_kubeconfig_that_is_wrong_is_told(site: Asked, content: str | None, sa
     path.unlink()
     if content is not None:
         path.write_text(content)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is, `problem` says it
+    with pytest.raises(SpecError) as caught:
         kubernetes.cluster(site)
     found = kubernetes.problem(caught.value)
     assert found.status is Status.FAILED
@@ -71,10 +72,10 @@ def test_a_kubeconfig_that_is_wrong_is_told(site: Asked, content: str | None, sa
 
 
 def test_a_user_without_credentials_is_a_warning(site: Asked) -> None:
-    (site.folder.parent / "kubeconfig.yaml").write_text(json.dumps({**KUBECONFIG, "users": []}))
+    (site.folder.parent / "kubeconfig.yaml").write_text(json.dumps({**KUBECONFIG, "users": [{"name": "on-premises"}]}))
     assert only(kubernetes.credentials(site)).status is Status.WARNING
 
 
 def test_an_error_of_another_kind_is_told_as_well() -> None:
-    assert kubernetes.problem(KubeconfigError("x")).seen == "x"
+    assert kubernetes.problem(SpecError("x")).seen == "x"
     assert kubernetes.problem(RuntimeError("x")).seen == "RuntimeError: x"

@@ -101,6 +101,8 @@ def test_a_passphrase_that_is_missing_is_found_by_the_stacks_settings(
     settings.parent.mkdir()
     settings.write_text("encryptionsalt: v1:abc=\n")
     assert only(machine.secrets(environment, stacks, clouds)).status is Status.FAILED
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    assert "guards nothing" in only(machine.secrets(environment, stacks, clouds)).seen
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "open sesame")
     found = only(machine.secrets(environment, stacks, clouds))
     assert (found.status, "open sesame" in found.seen) == (Status.OK, False)
