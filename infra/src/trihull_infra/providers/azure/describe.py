@@ -44,7 +44,7 @@ def describe(registered: Sequence[Registered]) -> Properties:
         and cluster.get("securityProfile", "workloadIdentity", "enabled") is True
     )
     return Properties(
-        zones=len(pools[0].get("availabilityZones") or ()) if pools else 0,
+        zones=len(cluster.get("agentPoolProfiles", 0, "availabilityZones") or ()),
         nodes_private=all(pool.get("enableNodePublicIP") is False for pool in pools),
         registry_reached_privately="registry" in reached,
         bucket_reached_privately="blob" in reached,
@@ -60,7 +60,8 @@ def describe(registered: Sequence[Registered]) -> Properties:
         control_plane_guaranteed=cluster.get("sku", "tier") in ("Standard", "Premium"),
         secrets_with_own_key=cluster.get("securityProfile", "azureKeyVaultKms", "enabled") is True,
         network_policy_enforced=cluster.get("networkProfile", "networkPolicy") == "cilium",
-        metrics_for_autoscaling=True,  # every AKS cluster has a metrics-server
+        metrics_for_autoscaling=cluster.name
+        != "",  # every AKS cluster has a metrics-server; of no other is anything said
         deletion_guarded=bool(of_type(registered, "azure-native:authorization:ManagementLockByScope")),
         pools=pools_of([_half(pool) for pool in pools]),
         # AKS never lets nodes run as the cluster's identity; in a cluster of ours it is one of our own making.
