@@ -311,16 +311,17 @@ def test_every_resource_has_a_component_as_its_parent(run: Run, cloud: Cloud) ->
             assert "trihull:" in one.parent, f"{one.type} {one.name} stands under {one.parent}"
 
 
-def test_certificates_are_for_their_purpose_alone(run: Run, name: str, cloud: Cloud) -> None:
+def test_certificates_are_for_their_purpose_alone(run: Run, name: str, cloud: Cloud, spec: Environment) -> None:
     site = run("site", f"{name}-{cloud}")
     uses = {
         one.name: one.inputs["allowedUses"] for one in site.of_type("tls:index/locallySignedCert:LocallySignedCert")
     }
+    generation = spec.certificates.generation or ""
     assert uses == {
-        "certificates-serving": ["digital_signature", "server_auth"],
-        "certificates-router": ["digital_signature", "client_auth"],
+        f"certificates-serving{generation}": ["digital_signature", "server_auth"],
+        f"certificates-router{generation}": ["digital_signature", "client_auth"],
     }
-    request = site.the("tls:index/certRequest:CertRequest", "certificates-serving-request")
+    request = site.the("tls:index/certRequest:CertRequest", f"certificates-serving{generation}-request")
     assert request.inputs["dnsNames"] == [f"serving.{cloud}.{name}.trihull.internal"]
     assert len(request.inputs["subject"]["commonName"]) <= 64
     for one in site.of_type("tls:index/locallySignedCert:LocallySignedCert"):

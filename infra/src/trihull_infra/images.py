@@ -10,7 +10,9 @@ from trihull_infra.program import Program
 
 DATA: Final = Path(__file__).parent / "data" / "images.toml"
 # Without a tag: what a tag names can change under running pods. `oci-layout://` is a folder on this machine.
-BY_DIGEST: Final = re.compile(r"(oci-layout://[^@]+|[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)+)@sha256:[0-9a-f]{64}")
+BY_DIGEST: Final = re.compile(
+    r"(oci-layout://[^@]+|[a-z0-9][a-z0-9.-]*((:[0-9]+)?(/[a-z0-9._-]+)+)?)@sha256:[0-9a-f]{64}"
+)
 
 
 def by_digest(image: str) -> str:

@@ -90,7 +90,8 @@ def test_every_cloud_takes_what_the_provider_says(name: str) -> None:
 @pytest.mark.parametrize("cloud", list(Cloud))
 def test_no_cloud_is_asked_for_outside_its_provider(cloud: Cloud) -> None:
     neutral = (
-        "site", "serving", "routing", "workload/pods", "workload/objects", "certificates", "program", "pools", "parts",
+        "site", "serving", "routing", "workload/pods", "workload/objects", "workload/placement",
+        "workload/policies", "workload/agents", "images", "certificates", "program", "pools", "parts",
         "overrides",
     )  # fmt: skip
     for file in neutral:
