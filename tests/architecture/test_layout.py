@@ -17,7 +17,7 @@ PROVIDER_FILES = {
 }  # fmt: skip
 OWN_FILES = {  # what one cloud has and the others have no place for
     Cloud.AWS: {"policies.py"},
-    Cloud.AZURE: {"roles.py"},
+    Cloud.AZURE: {"arm.py", "endpoints.py", "roles.py"},
 }
 
 

@@ -32,9 +32,10 @@ def records(recording: Recording) -> dict[str, dict[str, Mapping[str, Any]]]:
 def answered(recording: Recording, unwell: set[str]) -> str:
     """Return the router that Route 53 would answer, by its rules for failover records."""
     zone, name = records(recording), "models.example.com"
+    checked = {site["check"]: site["site"] for site in recording.exports["sites"]}
 
     def well(record: Mapping[str, Any]) -> bool:
-        return record.get("healthCheckId", "").removeprefix("id-dns-").removesuffix("-check") not in unwell
+        return checked.get(record.get("healthCheckId")) not in unwell
 
     while "" not in zone[name]:
         pair = zone[name]

@@ -84,6 +84,18 @@ def test_pull_secrets_and_annotations_are_the_environments(spec: Environment, na
     assert elsewhere.load_balancer_annotations == {}
 
 
+@pytest.mark.parametrize("project", ["serving", "routing"])
+def test_pods_pull_with_the_secret_and_the_load_balancer_is_told_what_it_wants(run: Run, project: str) -> None:
+    for name, asked in (("longestname1", True), ("given", False)):
+        recording = run(project, f"{name}-{HERE}")
+        pod = mocks.opened(recording.the("kubernetes:apps/v1:Deployment").inputs)["spec"]["template"]["spec"]
+        assert (pod.get("imagePullSecrets") or []) == ([{"name": "registry-login"}] if asked else [])
+        service = recording.the("kubernetes:core/v1:Service").inputs["metadata"]
+        annotations = {"metallb.io/address-pool": "models"} if asked else {}
+        assert annotations.items() <= (service.get("annotations") or {}).items()
+        assert "metallb.io/address-pool" not in (service.get("annotations") or {}) or asked
+
+
 def environment_with(folder: Path, projects: Path, dns: str) -> Environment:
     text = (projects / "environments" / "local.yaml").read_text()
     before = text.index("\ndns:")

@@ -176,7 +176,7 @@ def test_a_node_autoscaler_runs_where_pools_do_not_scale_themselves(
     deployment = mocks.opened(run("serving", f"{name}-{cloud}").the(DEPLOYMENT, naming.NODE_AUTOSCALER).inputs)
     assert deployment["metadata"]["namespace"] == "kube-system"
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    tag = f"k8s.io/cluster-autoscaler/{naming.resource(name) if name != 'given' else 'trihull-given'}"
+    tag = f"k8s.io/cluster-autoscaler/{run('site', f'{name}-{cloud}').exports['cluster_name']}"
     assert any(argument.endswith(tag) for argument in container["args"]), "it finds the groups of this cluster alone"
     assert "--expander=priority,least-waste" in container["args"]
     assert {"name": "AWS_REGION", "value": spec.site(cloud).region} in container["env"]

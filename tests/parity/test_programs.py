@@ -106,6 +106,7 @@ from tests.parity import mocks
 os.chdir({str(projects / project)!r})
 outputs = {{name: "x" for name in {list(SiteOutputs.__dataclass_fields__)!r}}}
 outputs["identities"] = {{}}
+outputs["registry"] = "registry.example.com/models"
 mocks.run({project}.run, project="trihull-{project}", stack={stack!r}, preview=True,
           references={{"organization/trihull-site/{stack}": outputs}})
 print(" ".join(name for name in {list(SDKS.values())!r} if name in sys.modules))

@@ -5,13 +5,14 @@ evaluator of the admission controller that enforces the Pod Security Standards, 
 """
 
 import copy
+import functools
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +26,33 @@ from trihull_infra.cloud import Cloud
 
 SOURCE = Path(__file__).parent / "podsecurity"
 TABLE = Path(environment.__file__).parent / "data" / "kubernetes.toml"
-FIRST_MINORS = ("1.33", "1.34", "1.35")
 BUILD_S = 110
+
+MINORS = ("1.33", "1.34", "1.35")  # that environments ask for today; no version must fall out of the table unseen
 
 Object = dict[str, Any]
 Judge = Callable[[str, Sequence[Object]], list[list[str]]]
 
 
 def supported() -> tuple[str, ...]:
-    """The Kubernetes versions that an environment may ask for, as far as the package has their schemas."""
-    if not TABLE.is_file():
-        return FIRST_MINORS
+    """The Kubernetes versions that some cloud still supports, as far as the package has their schemas."""
     table = tomllib.loads(TABLE.read_text())
-    minors = {key for value in table.values() if isinstance(value, dict) for key in value if key.startswith("1.")}
-    newest = tuple(int(part) for part in kubernetes_validate.latest_version().split("."))
-    return tuple(sorted(one for one in minors | set(FIRST_MINORS) if tuple(map(int, one.split("."))) <= newest))
+    dates = {
+        minor: [day for cloud in clouds.values() for day in cloud.values()]
+        for minor, clouds in table["versions"].items()
+    }
+    last = kubernetes_validate.latest_version()
+    return tuple(minor for minor, days in sorted(dates.items()) if max(days) >= table["date"] and minor <= last)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def schemas_read_once() -> Iterator[None]:
+    """The package reads its large schemas anew for each object."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            kubernetes_validate.utils, "schema_contents", functools.cache(kubernetes_validate.utils.schema_contents)
+        )
+        yield
 
 
 @pytest.fixture(params=["serving", "routing"])
@@ -56,6 +69,10 @@ def of(objects: Sequence[Object], *kinds: str) -> list[Object]:
 @pytest.fixture(params=supported())
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+def test_the_versions_that_environments_ask_for_are_among_those_checked() -> None:
+    assert set(MINORS) <= set(supported())
 
 
 def test_every_object_is_what_the_published_schema_of_each_version_asks_for(

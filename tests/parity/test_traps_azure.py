@@ -229,6 +229,7 @@ def test_everything_that_holds_data_is_audited(full: Recording) -> None:
     assert "kube-audit-admin" in kept["cluster-diagnostics"]
     blobs = full.the(DIAGNOSTICS, "bucket-diagnostics").inputs["resourceUri"]
     assert blobs.endswith("/blobServices/default"), "an account itself has no access log"
+    assert full.the(DIAGNOSTICS, "cluster-diagnostics").inputs["logAnalyticsDestinationType"] == "Dedicated"
     workspaces = {one.inputs["workspaceId"] for one in full.of_type(DIAGNOSTICS)}
     assert len(workspaces) == 1
     silent = described([one for one in full.registered if one.name != "bucket-diagnostics"])

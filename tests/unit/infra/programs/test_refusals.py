@@ -42,6 +42,7 @@ def stacks(tmp_path: Path) -> Iterator[Path]:
 def outputs(**changes: Any) -> dict[str, dict[str, Any]]:
     known = {
         "kubeconfig": "{}",
+        "cluster_name": "trihull-local",
         "registry": "registry.example/images",
         "identities": {"serving": {}, "router": {}},
         "serving_certificate": mocks.PEM,

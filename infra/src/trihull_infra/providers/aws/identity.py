@@ -20,8 +20,6 @@ from trihull_infra.providers.aws.spec import AwsSpec
 
 RELEASES: Final = "releases/"
 AUTOSCALER: Final = "node-autoscaler"
-AUTOSCALER_ACCOUNT: Final = "trihull-node-autoscaler"
-AUTOSCALER_NAMESPACE: Final = "kube-system"
 STS: Final = "sts.amazonaws.com"  # the audience of tokens for AWS
 # Source: kubernetes/autoscaler, cluster-autoscaler/cloudprovider/aws/README.md @062f28a624a2, on 2026-11-24; which of
 # them IAM can hold to a resource is general knowledge.
@@ -106,8 +104,8 @@ class Identity(pulumi.ComponentResource):
             f"{name}-autoscaler-association",
             site,
             cluster,
-            AUTOSCALER_NAMESPACE,
-            AUTOSCALER_ACCOUNT,
+            naming.SYSTEM,
+            naming.NODE_AUTOSCALER,
             self.autoscaler,
         )
 

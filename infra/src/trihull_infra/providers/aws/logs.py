@@ -82,6 +82,9 @@ class Logs(pulumi.ComponentResource):
                     expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(
                         days=site.environment.retention.logs_days
                     ),
+                    abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                        days_after_initiation=7
+                    ),
                 )
             ],
             opts=child,

@@ -10,6 +10,7 @@ from trihull_infra.providers.azure.endpoints import Endpoint, Service, endpoint,
 from trihull_infra.providers.azure.logs import diagnostics, encryption, user_of
 from trihull_infra.providers.azure.network import Network
 
+# Source: "Supported logs for Microsoft.Storage/storageAccounts/blobServices", learn.microsoft.com, on 2026-11-24.
 ACCESS = ["StorageRead", "StorageWrite", "StorageDelete"]
 CAPTURED = "captured/"
 

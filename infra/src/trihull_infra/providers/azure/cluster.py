@@ -21,7 +21,8 @@ from trihull_infra.providers.azure.spec import AzureSpec
 # @d9bf4c9c72da, "Azure Kubernetes Service AAD Server".
 ENTRA_SERVER = "6dae42f8-4368-4678-94ff-3960e28e3630"
 LOGS = ("kube-apiserver", "kube-audit-admin", "guard", "kube-controller-manager", "kube-scheduler")
-# Pods of AKS's own tolerate it, no other do: Azure documentation, "Manage system node pools in AKS".
+# Pods of AKS's own tolerate it, no other do: MicrosoftDocs/azure-aks-docs articles/aks/use-system-pools.md
+# @fb060abe6a8f, looked up on 2026-11-24.
 SYSTEM_TAINT: Final = "CriticalAddonsOnly=true:NoSchedule"
 # What a window is for, and which of the environment's days it opens on (a window of AKS has one day of the week): the
 # cluster's own parts and its version on the first, images of nodes on the last. MicrosoftDocs/azure-aks-docs
@@ -114,7 +115,9 @@ class Cluster(pulumi.ComponentResource):
             ),
         )
         self.windows = [self._window(name, site, network, purpose, index) for purpose, index in WINDOWS.items()]
-        self.diagnostics = diagnostics(name, site, self, self.cluster.id, base.logs.destination, list(LOGS))
+        self.diagnostics = diagnostics(
+            name, site, self, self.cluster.id, base.logs.destination, list(LOGS), "Dedicated"
+        )
         self.administrators = [
             roles.assign(
                 f"{name}-administrator-{index}",

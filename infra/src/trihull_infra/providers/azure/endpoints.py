@@ -1,7 +1,9 @@
 """Private access on Azure: names that resolve inside a site's network, endpoints for them, and who else is let in.
 
-Sources, looked up on 2026-11-24. Zone names and sub-resources: Azure documentation, "Azure Private Endpoint private DNS
-zone values". Of firewalls: "Azure Storage firewall rules" (public IPv4 only, a single address without /31 or /32).
+Sources, looked up on 2026-11-24. Zone names and sub-resources: "Azure Private Endpoint private DNS zone values",
+MicrosoftDocs/azure-docs articles/private-link/private-endpoint-dns.md (page of 2026-07-16). What a firewall takes (IPv4
+that is public, no /31 or /32) and that its rules mean nothing to clients in the same region: articles/storage/common/
+storage-network-security-limitations.md @03e5750af10b; a registry's is held to the same, its own page was not looked up.
 """
 
 import enum

@@ -20,7 +20,7 @@ PURPOSES: Final = (Purpose.SECRETS, Purpose.IMAGES, Purpose.DATA, Purpose.DISKS,
 OPERATIONS: Final = ("encrypt", "decrypt", "wrapKey", "unwrapKey")
 # A changed rotation reaches no key that is there: the API makes a key's first version and changes none ("create_if_not_
 # exist", azure-mgmt-keyvault, KeysOperations, looked up on 2026-11-24); `az keyvault key rotation-policy update` does.
-# How long a deleted vault can be brought back, and its name is taken; Azure takes 7 to 90 days.
+# How long a deleted vault can be brought back, and its name is taken: 7 to 90 days, as the SDK says of it.
 KEPT_DAYS: Final = {True: 90, False: 7}
 
 

@@ -138,13 +138,18 @@ def diagnostics(
     resource: pulumi.Input[str],
     destination: pulumi.Input[str],
     categories: list[str],
+    tables: str | None = None,
 ) -> monitor.DiagnosticSetting:
-    """Let a resource's own logs be kept in the site's workspace."""
+    """Let a resource's own logs be kept in the site's workspace.
+
+    `tables` is `Dedicated` for resources that can write to tables of their own kind or to one for all.
+    """
     return monitor.DiagnosticSetting(
         f"{name}-diagnostics",
         name=site.name(),
         resource_uri=resource,
         workspace_id=destination,
+        log_analytics_destination_type=tables,
         logs=[monitor.DiagnosticsLogSettingsArgs(category=category, enabled=True) for category in categories],
         opts=pulumi.ResourceOptions(parent=parent),
     )

@@ -10,7 +10,7 @@ from trihull_infra.providers.azure import arm
 from trihull_infra.providers.azure.cluster import SYSTEM_TAINT, verified_at_boot
 from trihull_infra.providers.azure.spec import AzureSpec
 
-# Drivers and what is needed to run on a device are large: an image alone may have ten GiB.
+# Images of what runs on accelerators are large (how large: not measured); the disk of others is as it always was.
 DISK_GB = {False: 64, True: 256}
 
 

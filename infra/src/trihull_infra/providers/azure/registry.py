@@ -13,6 +13,7 @@ from trihull_infra.providers.azure.logs import diagnostics
 from trihull_infra.providers.azure.network import Network
 from trihull_infra.providers.azure.spec import AzureSpec
 
+# Source: "Supported logs for Microsoft.ContainerRegistry/registries", learn.microsoft.com, looked up on 2026-11-24.
 AUDITED = ["ContainerRegistryRepositoryEvents", "ContainerRegistryLoginEvents"]
 
 
