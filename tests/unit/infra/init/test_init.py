@@ -199,7 +199,8 @@ def test_a_place_that_is_taken_is_refused_and_left_as_it_is(kind: str, tmp_path:
     result = CliRunner().invoke(command, [str(target)])
     assert isinstance(result.exception, UsageError)
     assert result.exception.exit_code == 64
-    assert str(target) in str(result.exception)
+    said = "is not empty" if kind == "files" else "is there already and is no folder"
+    assert f"{target} {said}" in str(result.exception)
     assert sorted(tmp_path.rglob("*")) == before
 
 
