@@ -21,7 +21,9 @@ from tests.parity.tokens import PROVISIONED
 from trihull_infra import site
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.plugins.diff import Change, compare
+from trihull_infra.emulators.plugins.tls import IN_PLACE
 from trihull_infra.emulators.recorder.clouds import CLOUDS
+from trihull_infra.emulators.recorder.facts import facts
 from trihull_infra.emulators.recorder.recording import Recorder
 
 ROOT = Path(__file__).parents[2]
@@ -167,8 +169,10 @@ def _changes(old: Resource, new: Resource) -> list[Change]:
     known, wanted = (mocks.marked(mocks.opened(one.inputs)) for one in (old, new))
     if package in CLOUDS:
         found = Recorder(package).difference(new.type, known, wanted).changes
-    else:  # pulumi-tls makes everything anew
-        found = tuple(Change(one.path, one.kind, replace=True) for one in compare(known, wanted))
+    else:
+        assert package == "tls", f"what replaces {new.type} is not known"
+        replacing = [name for name in facts(new.type).inputs if name not in IN_PLACE]
+        found = compare(known, wanted, replacing)
     return [one for one in found if not any(one.path.startswith(ignored) for ignored in new.ignore_changes)]
 
 

@@ -161,6 +161,7 @@ class _Monitor(mocks.MockMonitor):
         self.recording = Recording()
         self._preview = preview
         self._before = {} if before is None else {key: made for key, made in before.made.items() if key not in anew}
+        self._inputs = {} if before is None else {(one.type, one.name): one.inputs for one in before.resources}
         self._references = references
         self._made_ones: dict[tuple[str, str], dict[str, Any]] = {}
         self._configuration: dict[str, dict[str, Any]] = {}
@@ -197,11 +198,16 @@ class _Monitor(mocks.MockMonitor):
         known = json_format.MessageToDict(request.object)
         package = request.type.partition(":")[0]
         there = self._before.get((request.type, request.name))
+        if there is not None and inputs == self._inputs[request.type, request.name]:
+            self._remember(request, *there)
+            return there  # what stays as it is stays known
         if package in CLOUDS:
             recorder = Recorder(package)
             given = marked(opened(inputs))
             if self._preview:
                 identifier, state = there or ("", None)
+                if state is not None:
+                    self._remember(request, identifier, state)
                 outputs = recorder.foresee(request.type, given, None if state is None else marked(_opened_wire(state)))
                 return identifier, {**known, **_wire(outputs)}
             seed = hashlib.sha256(urn.encode()).hexdigest()
@@ -218,6 +224,13 @@ class _Monitor(mocks.MockMonitor):
         hidden = self._preview and there is None
         state = {**known, **{key: UNKNOWN if hidden else value for key, value in computed.items()}}
         return "" if hidden else f"id-{request.name}", state
+
+    def _remember(self, request: Any, identifier: str, state: Mapping[str, Any]) -> None:
+        """Let functions find what an earlier update made."""
+        self._made_ones[unversioned(request.type), identifier] = {
+            **marked(_opened_wire(state)),
+            "__certificate": certificate_authority(identifier, request.name),
+        }
 
     def _place(self, package: str) -> Place:
         for one in self.recording.resources:
