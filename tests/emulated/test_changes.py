@@ -92,9 +92,9 @@ def test_the_escape_hatch_sets_arguments_and_stays_visible(cloud: Cloud, shell: 
         assert held == value or value.items() <= held.items(), "merged with what the program says"
 
         override({CLUSTERS[cloud]: {"noSuchArgument": 1}})
-        assert "noSuchArgument is not an argument" in shell(setting + "pulumi preview", 255)
+        assert "noSuchArgument is not an argument" in shell(setting + "pulumi preview", 1)
         override({"cluster-clutser": {"name": "x"}})
-        assert "no resource has the type or the logical name cluster-clutser" in shell(setting + "pulumi preview", 255)
+        assert "no resource has the type or the logical name cluster-clutser" in shell(setting + "pulumi preview", 1)
     finally:
         written.write_text(yaml.safe_dump(local(), sort_keys=False))
         shell(setting + "pulumi destroy --yes")

@@ -42,6 +42,16 @@ class SiteSpec(Spec):
         """Return the arguments that the escape hatch sets."""
         return {}
 
+    @property
+    def image_pull_secrets(self) -> tuple[str, ...]:
+        """Return the Secrets of namespace trihull that pods pull with; none where nodes have an identity for it."""
+        return ()
+
+    @property
+    def load_balancer_annotations(self) -> dict[str, str]:
+        """Return annotations of Services of type LoadBalancer that this site asks for, beside the cloud's own."""
+        return {}
+
     def agent_image(self, agent: str) -> str | None:
         """Return the image, by digest, that this site names for an agent of the cluster; None when it names none."""
         return None

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from trihull_runtime.artifacts.errors import ContentError
 from trihull_runtime.artifacts.registry import transfer
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
+from trihull_runtime.artifacts.registry.protocol import Registry
 from trihull_runtime.artifacts.registry.references import Opened, open_registry
 from trihull_runtime.contract.release import Release, RouterBuild, Verdict
 from trihull_runtime.errors import InputError, TrihullError, UsageError
@@ -117,12 +119,27 @@ def _publish(image: Source, opened: Opened, note: Callable[[str], None]) -> tran
     tag = opened.reference
     if tag is not None and tag.startswith("sha256:"):
         raise UsageError(f"{opened.registry.name}: a target has no digest; the image has its own ({image.digest[:19]})")
+    if tag is None and not isinstance(opened.registry, LayoutRegistry):
+        tag = _held(opened.registry, image.digest)
 
     def report(done: transfer.Progress) -> None:
         if done.sent_bytes >= SHOWN_BYTES:
             note(f"{image.what}: sent {done.sent_bytes / 1e6:.1f} MB")
 
     return transfer.copy(LayoutRegistry(image.layout), opened.registry, image.digest, tag=tag, report=report)
+
+
+def _held(registry: Registry, digest: str) -> str | None:
+    """Return the tag that keeps an image of no other name; None when it has it already, as tags may be immutable.
+
+    What is named by its digest alone is untagged, and rules of registries sweep up what is untagged: the image that a
+    site is serving with it. The tag follows from the digest, so it never has to move.
+    """
+    tag = f"image-{digest.removeprefix('sha256:')}"
+    try:
+        return None if registry.read_manifest(tag).digest == digest else tag
+    except ContentError:
+        return tag
 
 
 def _sum(one: transfer.Copied, other: transfer.Copied) -> transfer.Copied:
