@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,9 +42,11 @@ def collected() -> Iterator[list[pulumi.ComponentResource]]:
 
 
 def reached(value: object) -> Iterator[pulumi.Resource]:
-    """Give the resources in an attribute, in lists and maps as well."""
+    """Give the resources in an attribute; in lists, maps and values as well."""
     if isinstance(value, pulumi.Resource):
         yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from reached([getattr(value, field.name) for field in dataclasses.fields(value)])
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from reached(item)

@@ -37,9 +37,11 @@ class Certificates(pulumi.ComponentResource):
         self.authorities = {each: self._authority(name, site, each) for each in trusted(generation)}
         self.ca_key, self.ca = self.authorities[generation]
         dns_name = naming.server_name(site.environment.name, site.cloud)
-        self.serving_key, self.serving = self._leaf(f"{name}-{_nth('serving', generation)}", dns_name, "server_auth")
+        own = f"{name}-{_nth('serving', generation)}"
+        self.serving_key, self.serving_request, self.serving = self._leaf(own, dns_name, "server_auth")
         router_name = f"router.{site.cloud}.{site.environment.name}.trihull.internal"
-        self.router_key, self.router = self._leaf(f"{name}-{_nth('router', generation)}", router_name, "client_auth")
+        own = f"{name}-{_nth('router', generation)}"
+        self.router_key, self.router_request, self.router = self._leaf(own, router_name, "client_auth")
         self.bundle = pulumi.Output.all(*(ca.cert_pem for _, ca in self.authorities.values())).apply(bundle)
         self.register_outputs({"caCertificate": self.bundle})
 
@@ -62,7 +64,9 @@ class Certificates(pulumi.ComponentResource):
         )
         return key, certificate
 
-    def _leaf(self, name: str, dns_name: str, use: str) -> tuple[tls.PrivateKey, tls.LocallySignedCert]:
+    def _leaf(
+        self, name: str, dns_name: str, use: str
+    ) -> tuple[tls.PrivateKey, tls.CertRequest, tls.LocallySignedCert]:
         child = pulumi.ResourceOptions(parent=self)
         key = tls.PrivateKey(f"{name}-key", algorithm="ECDSA", ecdsa_curve=CURVE, opts=child)
         request = tls.CertRequest(
@@ -83,7 +87,7 @@ class Certificates(pulumi.ComponentResource):
             early_renewal_hours=EARLY_RENEWAL_HOURS,
             opts=child,
         )
-        return key, certificate
+        return key, request, certificate
 
 
 def trusted(generation: int) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from typing import Final
 from trihull_infra.emulators.aws.handlers import HANDLERS
 from trihull_infra.emulators.recorder.clouds import CLOUDS
 from trihull_infra.emulators.recorder.facts import unversioned
-from trihull_infra.emulators.recorder.recording import replaces
+from trihull_infra.emulators.recorder.recording import looked_up
 
 RECORDED: Final = "recorded"
 CLUSTERS: Final = {token for cloud in CLOUDS.values() for token in cloud.CLUSTERS}
@@ -31,7 +31,7 @@ def emulation(token: str) -> str:
         parts.append("OCI layout")
     if parts:
         return "real: " + ", ".join(parts)
-    if replaces(token) or package == "azure-native":  # there path and location are known to force one
+    if looked_up(token) or package == "azure-native":  # there path and location are known to force one
         return RECORDED
     return f"{RECORDED}; replacements unknown"
 

@@ -60,16 +60,6 @@ class SiteSpec(Spec):
         """Return the labels of the nodes that a pool's workloads run on."""
         return {naming.POOL_LABEL: pool}
 
-    @property
-    def image_pull_secrets(self) -> tuple[str, ...]:
-        """Return the Secrets that pods pull images with; none where the nodes' own identity does."""
-        return ()
-
-    @property
-    def load_balancer_annotations(self) -> dict[str, str]:
-        """Return what Services of type LoadBalancer carry besides what the cloud's capabilities say."""
-        return {}
-
 
 class ProvisionedSpec(SiteSpec):
     """A site whose network, cluster and storage trihull makes, or is given by name (`existing`)."""

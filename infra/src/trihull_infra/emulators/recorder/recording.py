@@ -141,6 +141,11 @@ def replaces(token: str) -> list[str]:
     return _table().get(token, [])
 
 
+def looked_up(token: str) -> bool:
+    """Whether it is known what forces a replacement of a type, be it nothing."""
+    return token in _table()
+
+
 def _shown(known: Facts, shape: Type, given: Type, value: Any) -> Any:
     """Return an input as the output of the same name, with what only the cloud sets unknown.
 
