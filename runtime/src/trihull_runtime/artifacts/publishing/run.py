@@ -1,5 +1,6 @@
 """Images into several registries at once; one that fails is told, and the others go on."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from trihull_runtime.artifacts.errors import ContentError
 from trihull_runtime.artifacts.registry import transfer
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
-from trihull_runtime.artifacts.registry.protocol import Registry
+from trihull_runtime.artifacts.registry.protocol import Manifest, Registry
 from trihull_runtime.artifacts.registry.references import Opened, open_registry
 from trihull_runtime.contract.release import Release, RouterBuild, Verdict
 from trihull_runtime.errors import InputError, TrihullError, UsageError
@@ -119,27 +120,29 @@ def _publish(image: Source, opened: Opened, note: Callable[[str], None]) -> tran
     tag = opened.reference
     if tag is not None and tag.startswith("sha256:"):
         raise UsageError(f"{opened.registry.name}: a target has no digest; the image has its own ({image.digest[:19]})")
-    if tag is None and not isinstance(opened.registry, LayoutRegistry):
-        tag = _held(opened.registry, image.digest)
 
     def report(done: transfer.Progress) -> None:
         if done.sent_bytes >= SHOWN_BYTES:
             note(f"{image.what}: sent {done.sent_bytes / 1e6:.1f} MB")
 
-    return transfer.copy(LayoutRegistry(image.layout), opened.registry, image.digest, tag=tag, report=report)
+    source = LayoutRegistry(image.layout)
+    copied = transfer.copy(source, opened.registry, image.digest, tag=tag, report=report)
+    if tag is None and not isinstance(opened.registry, LayoutRegistry):
+        _hold(opened.registry, source.read_manifest(image.digest))
+    return copied
 
 
-def _held(registry: Registry, digest: str) -> str | None:
-    """Return the tag that keeps an image of no other name; None when it has it already, as tags may be immutable.
+def _hold(registry: Registry, manifest: Manifest) -> None:
+    """Give an image of no other name a tag, unless it has it already: tags may be immutable.
 
     What is named by its digest alone is untagged, and rules of registries sweep up what is untagged: the image that a
     site is serving with it. The tag follows from the digest, so it never has to move.
     """
-    tag = f"image-{digest.removeprefix('sha256:')}"
-    try:
-        return None if registry.read_manifest(tag).digest == digest else tag
-    except ContentError:
-        return tag
+    tag = f"image-{manifest.digest.removeprefix('sha256:')}"
+    with contextlib.suppress(ContentError):
+        if registry.read_manifest(tag).digest == manifest.digest:
+            return
+    registry.write_manifest(manifest, tag)
 
 
 def _sum(one: transfer.Copied, other: transfer.Copied) -> transfer.Copied:
