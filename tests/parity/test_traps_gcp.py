@@ -6,11 +6,14 @@ Each trap is shown to bite: what a site is described as changes when the argumen
 import copy
 import datetime
 import itertools
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.parity import mocks
 from tests.parity.changes import compared, local, register
 from tests.parity.conftest import Run
 from tests.parity.mocks import Recording
@@ -288,3 +291,14 @@ def test_secrets_are_decrypted_before_their_key_goes() -> None:
     cloudly = local()
     cloudly["keys"] = {"own": False}
     assert register(cloudly, Cloud.GCP).the(CLUSTER).inputs["databaseEncryption"] == {"state": "DECRYPTED"}
+
+
+def test_gke_is_reached_by_its_dns_name_only_where_that_is_asked_for(run: Run) -> None:
+    """By name there is no authority to know, and CI needs no way into the network; by address both."""
+
+    def server(name: str) -> str:
+        config = json.loads(mocks.opened(run("site", f"{name}-gcp").exports["kubeconfig"]))
+        return str(config["clusters"][0]["cluster"]["server"])
+
+    assert re.fullmatch(r"https://gke-[0-9a-f]{32}-[0-9]+\.us-east1\.gke\.goog", server("longestname1"))
+    assert re.fullmatch(r"https://[0-9.]+", server("local"))

@@ -55,8 +55,8 @@ class Cluster(pulumi.ComponentResource):
         else:
             made = self._made(name, site, site.spec, base)
             self.cluster = made
-            self.cluster_id, self.cluster_name, self.endpoint = made.id, made.name, made.endpoint
-            self.authority = made.master_auth.apply(lambda known: known.cluster_ca_certificate or "")
+            self.cluster_id, self.cluster_name = made.id, made.name
+            self.endpoint, self.authority = _reached(made, by_name=site.spec.dns_endpoint)
             self.administrators = [
                 projects.IAMMember(
                     f"{name}-administrator-{index}",
@@ -182,6 +182,16 @@ def maintenance(site: Site) -> container.ClusterMaintenancePolicyArgs:
 def _pool(site: Site) -> str:
     """Return the workload pool: every cluster of a project has the same."""
     return f"{site.spec.account}.svc.id.goog"
+
+
+def _reached(made: container.Cluster, *, by_name: bool) -> tuple[pulumi.Output[str], pulumi.Output[str | None]]:
+    """Return where the API server answers, and its authority; GKE's DNS name has a certificate that all trust."""
+    if not by_name:
+        return made.endpoint, made.master_auth.apply(lambda known: known.cluster_ca_certificate or "")
+    name = made.control_plane_endpoints_config.apply(
+        lambda known: (known.dns_endpoint_config.endpoint or "") if known.dns_endpoint_config else ""
+    )
+    return name, pulumi.Output.from_input(None)
 
 
 def cluster(site: Site, base: provider.Base, opts: pulumi.ResourceOptions) -> provider.Cluster:

@@ -131,8 +131,19 @@ def identity(cluster_id: str, seed: str, where: str) -> ClusterIdentity:
 
 
 def server(outputs: Mapping[str, Any]) -> str:
-    """Return a recorded cluster's URL."""
-    return f"https://{outputs['endpoint']}"
+    """Return a recorded cluster's URL: by name where that is open to the outside, else by address."""
+    name = ((outputs.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}).get("endpoint")
+    return f"https://{name or outputs['endpoint']}"
+
+
+def _by_name(request: Request, where: str, path: str) -> dict[str, Any]:
+    """Return GKE's DNS endpoint, `gke-<hex>-<number>.<region>.gke.goog`, of a cluster that is reached by it."""
+    given = request.inputs.get("controlPlaneEndpointsConfig")
+    asked = given.get("dnsEndpointConfig") if isinstance(given, Mapping) else None
+    if not isinstance(given, Mapping) or not isinstance(asked, Mapping) or not asked.get("allowExternalTraffic"):
+        return {}
+    name = f"gke-{digits(path, request.seed)[:32]}-{NUMBER}.{where}.gke.goog"
+    return {"controlPlaneEndpointsConfig": {**given, "dnsEndpointConfig": {**asked, "endpoint": name}}}
 
 
 def _cluster(request: Request) -> tuple[str, dict[str, Any]]:
@@ -153,6 +164,7 @@ def _cluster(request: Request) -> tuple[str, dict[str, Any]]:
         "servicesIpv4Cidr": "10.100.0.0/20",
         "nodeLocations": request.inputs.get("nodeLocations", [f"{where}-{zone}" for zone in ZONES]),
         "labelFingerprint": request.hex("labels", 8),
+        **_by_name(request, where, path),
     }
 
 
