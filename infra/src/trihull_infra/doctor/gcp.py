@@ -67,7 +67,7 @@ _LOG_IN: Final = "log in: `gcloud auth application-default login`, or set GOOGLE
 
 def _rest(api: str) -> Rest:
     found, _ = google.auth.default(scopes=[SCOPE])
-    session: requests.Session = google.auth.transport.requests.AuthorizedSession(found)  # type: ignore[no-untyped-call]
+    session: requests.Session = google.auth.transport.requests.AuthorizedSession(found)  # type: ignore[no-untyped-call]  # google-auth types little
     return Rest(session, _base(api))
 
 
