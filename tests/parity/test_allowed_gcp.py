@@ -65,7 +65,7 @@ def test_a_value_outside_its_set_is_refused(token: str, path: str) -> None:
 
 def test_every_closed_set_says_where_it_is_from() -> None:
     for (token, path), source in allowed.sources().items():
-        assert "@" in source or source.startswith("general knowledge"), f"{token} {path}"
+        assert "@" in source or source.startswith("Google's "), f"{token} {path}"
         values = allowed.values(token, path)
         assert values
         assert len(set(values)) == len(values)
