@@ -26,6 +26,9 @@ DOCUMENTS: dict[str, type[Document]] = {
 }
 
 
+OPTIONAL = {"router", "routing", "clients", "issuers", "deployer", "overrides"}  # top-level fields
+
+
 def golden(name: str) -> dict[str, Any]:
     value = json.loads((GOLDEN / name).read_text())
     assert isinstance(value, dict)
@@ -79,7 +82,14 @@ def test_an_unknown_field_is_refused_by_its_name(name: str) -> None:
 def test_a_missing_field_is_named(name: str) -> None:
     for field in golden(name):
         value = {key: item for key, item in golden(name).items() if key != field}
-        if field in ("router", "routing", "clients", "issuers"):  # the optional top-level fields
+        if field in (
+            "router",
+            "routing",
+            "clients",
+            "issuers",
+            "deployer",
+            "overrides",
+        ):  # the optional top-level fields
             continue
         with pytest.raises(contract.ContractError, match=rf"file: {field}: is missing"):
             DOCUMENTS[name].from_value(value, "file")
@@ -119,6 +129,13 @@ def test_a_fleet_written_before_there_were_rules_is_still_read() -> None:
     for site in value["sites"]:
         del site["grpc_endpoint"]
     assert contract.Fleet.from_value(value).routing == contract.Routing()
+
+
+def test_a_site_of_an_older_state_has_no_deployer_and_no_overrides() -> None:
+    value = golden("site.json")
+    del value["deployer"], value["overrides"]
+    older = contract.SiteOutputs.from_value(value)
+    assert (dict(older.deployer), older.overrides) == ({}, ())
 
 
 @pytest.mark.parametrize(
