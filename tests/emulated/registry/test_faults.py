@@ -28,6 +28,7 @@ from trihull_runtime.artifacts.registry.protocol import Descriptor
 PUSH = "import sys\nfrom trihull_runtime.cli import main\nsys.argv = ['trihull', 'publish', *sys.argv[1:]]\nmain()"
 
 
+UNKNOWN = b'{"errors": [{"code": "DIGEST_INVALID"}, {"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown"}]}'
 TEMPORARY = [
     Fault("POST", "/blobs/uploads/", status=500),
     Fault("POST", "/blobs/uploads/", times=3, status=503),
@@ -38,6 +39,7 @@ TEMPORARY = [
     Fault("PUT", "/manifests/", drop_down=0),
     Fault("HEAD", "/blobs/", times=2, status=500),
     Fault("PUT", "/manifests/v1", times=3, status=500),
+    Fault("PUT", "/manifests/", times=3, status=400, body=UNKNOWN),
 ]
 
 
@@ -68,6 +70,7 @@ LASTING = [
         "wants the upload sent to ftp",
     ),
     (Fault("PUT", "/manifests/sha256", times=99, status=500), "writing sha256:.* answered 500"),
+    (Fault("PUT", "/manifests/sha256", times=99, status=400, body=UNKNOWN), r"MANIFEST_BLOB_UNKNOWN.*\(tried 4 times"),
     (Fault("PUT", "/manifests/sha256", status=413, body=b"<html>"), "writing sha256:.* answered 413"),
     (Fault("HEAD", "/blobs/", times=99, status=200, headers={"Content-Length": "7"}), "has 7 bytes there instead of"),
     (Fault("HEAD", "/blobs/", times=99, status=302, headers={"Location": "/v2/x/blobs/y"}), "Exceeded 5 redirects"),

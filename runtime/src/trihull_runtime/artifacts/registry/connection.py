@@ -93,6 +93,7 @@ class Connection:
         expect: tuple[int, ...],
         consume: Callable[[requests.Response], Any] = lambda response: response,
         body: Callable[[], bytes | BinaryIO | None] = lambda: None,
+        passing: frozenset[str] = frozenset(),
         **options: Any,
     ) -> Any:
         """Make a request until it goes well, and return what `consume` made of the answer.
@@ -105,6 +106,7 @@ class Connection:
             expect: the status codes that are right.
             consume: reads the answer; what breaks in it is tried again too.
             body: gives the body anew for every attempt.
+            passing: error codes of a registry that a later request may not meet, whatever status they come with.
             options: of `requests`, as headers.
 
         Raises:
@@ -121,8 +123,9 @@ class Connection:
                     return consume(response)
                 problem: RegistryError = self._problem(response, doing)
                 after = response.headers.get("Retry-After")
+                lasts = response.status_code not in TEMPORARY and passing.isdisjoint(_errors(response))
                 response.close()
-                if response.status_code not in TEMPORARY:
+                if lasts:
                     raise problem
             except requests.exceptions.SSLError as error:  # it will not get another certificate by asking again
                 advice = f"trust its authority with {CA_VARIABLE}=FILE if it is yours"
@@ -219,13 +222,18 @@ class Connection:
         return (MissingError if response.status_code == 404 else AnsweredError)(text, response.status_code)
 
 
-def _reason(response: requests.Response) -> str:
-    """Return what the registry says of an error (distribution specification, "Error Codes"), made safe to print."""
+def _errors(response: requests.Response) -> dict[str, str]:
+    """Return the codes and messages that a registry gives (distribution specification, "Error Codes")."""
     try:
-        errors = response.json()["errors"]
-        said = ", ".join(f"{error['code']}: {error.get('message', '')}" for error in errors)
+        return {str(error["code"]): str(error.get("message", "")) for error in response.json()["errors"]}
     except (ValueError, KeyError, TypeError, AttributeError, *Broken):
-        said = response.reason or ""
+        return {}
+
+
+def _reason(response: requests.Response) -> str:
+    """Return what the registry says of an error, made safe to print."""
+    errors = _errors(response)
+    said = ", ".join(f"{code}: {message}" for code, message in errors.items()) or response.reason or ""
     return f" ({_printable(said)})" if said else ""
 
 
