@@ -16,7 +16,7 @@ PROVIDER_FILES = {
     "pools.py", "registry.py", "bucket.py", "identity.py", "dns.py", "describe.py",
 }  # fmt: skip
 OWN_FILES = {  # what one cloud has and the others have no place for
-    Cloud.AWS: {"policies.py"},
+    Cloud.AWS: {"policies.py", "upgrades.py"},
     Cloud.AZURE: {"arm.py", "endpoints.py", "roles.py"},
 }
 

@@ -28,6 +28,7 @@ LOGGING = "aws:s3/bucketLogging:BucketLogging"
 POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+SCHEDULE = "aws:scheduler/schedule:Schedule"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 TRAIL = "aws:cloudtrail/trail:Trail"
 Change = Callable[[dict[str, Any]], None]
@@ -67,6 +68,12 @@ BITES: dict[str, tuple[str, Any, Callable[[list[Registered]], list[Registered]]]
         "pools_scale_themselves",
         False,
         changed(GROUP_TAG, "pools-serving-enabled", "tag", "key", value="something/else"),
+    ),
+    "nodes that nobody upgrades": ("nodes_upgraded_in_window", False, without(SCHEDULE)),
+    "a group whose schedule asks for something else": (
+        "nodes_upgraded_in_window",
+        False,
+        changed(SCHEDULE, "upgrades-serving", "target", "arn", value="arn:aws:scheduler:::aws-sdk:eks:deleteNodegroup"),
     ),
     "no autoscaler's identity": ("pools_scale_themselves", False, without(ASSOCIATION)),
     "no metrics-server": ("metrics_for_autoscaling", False, without(ADDON)),

@@ -140,7 +140,9 @@ def test_aks_patches_inside_the_window_and_changes_no_minor_version(full: Record
         "upgradeChannel": "patch",
         "nodeOSUpgradeChannel": "NodeImage",
     }
-    assert not described([one for one in full.registered if one.type != WINDOWS]).upgrades_in_window
+    unbound = described([one for one in full.registered if one.type != WINDOWS])
+    assert not unbound.control_plane_upgraded_in_window
+    assert not unbound.nodes_upgraded_in_window
     rapid = with_change(
         full, CLUSTERS[AZURE], lambda inputs: inputs["autoUpgradeProfile"].update(upgradeChannel="rapid")
     )

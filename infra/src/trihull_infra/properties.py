@@ -38,7 +38,8 @@ class Properties:
     connections_logged: bool
     # cluster
     kubernetes_version: str
-    upgrades_in_window: bool
+    control_plane_upgraded_in_window: bool
+    nodes_upgraded_in_window: bool
     minor_upgrades_only_by_hand: bool
     api_server_networks: tuple[str, ...]
     api_server_private_only: bool

@@ -44,7 +44,8 @@ def describe(registered: Sequence[Registered]) -> Properties:
         bucket_reached_privately="s3" in services,
         connections_logged=bool(of_type(registered, "aws:ec2/flowLog:FlowLog")),
         kubernetes_version=cluster.get("version") or "",
-        upgrades_in_window=False,  # EKS patches control planes at its own time and has no setting for it
+        control_plane_upgraded_in_window=False,  # EKS patches it at its own time and has no setting for it
+        nodes_upgraded_in_window=_upgraded(registered),
         minor_upgrades_only_by_hand=cluster.get("version") is not None,
         api_server_networks=tuple(cluster.get("vpcConfig", "publicAccessCidrs") or ()),
         api_server_private_only=cluster.get("vpcConfig", "endpointPublicAccess") is False,
@@ -144,6 +145,18 @@ def _scaled(registered: Sequence[Registered]) -> bool:
     return len(found) == len(of_type(registered, GROUP)) and any(
         str(one.get("serviceAccount")).endswith("-autoscaler") for one in accounts
     )
+
+
+def _upgraded(registered: Sequence[Registered]) -> bool:
+    """Whether a schedule asks for the newest image of every group, at a time of the week."""
+    asked = {
+        json.loads(one.get("target", "input") or "{}").get("NodegroupName")
+        for one in of_type(registered, "aws:scheduler/schedule:Schedule")
+        if str(one.get("target", "arn")).endswith(":eks:updateNodegroupVersion")
+        and str(one.get("scheduleExpression")).startswith("cron(")
+    }
+    groups = {group.get("nodeGroupName") for group in of_type(registered, GROUP)}
+    return bool(groups) and groups <= asked
 
 
 def _of_cluster(cluster: Registered, group: Registered) -> bool:

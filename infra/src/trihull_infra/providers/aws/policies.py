@@ -18,9 +18,11 @@ def allow(actions: Sequence[str], resources: Sequence[str], **conditions: Mappin
     return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources), **condition}
 
 
-def service_trust(service: str, *actions: str, account: str | None = None) -> str:
-    """Return who may assume a role: one service of AWS, acting for `account` alone where that is given."""
-    condition = {"Condition": {"StringEquals": {"aws:SourceAccount": account}}} if account else {}
+def service_trust(service: str, *actions: str, account: str | None = None, source: str | None = None) -> str:
+    """Return who may assume a role: one service of AWS, acting for `account` and the ARN `source` alone where given."""
+    compared = {"aws:SourceAccount": account, "aws:SourceArn": source}
+    given = {key: value for key, value in compared.items() if value is not None}
+    condition = {"Condition": {"StringEquals": given}} if given else {}
     named = list(actions) or "sts:AssumeRole"
     return document({"Effect": "Allow", "Principal": {"Service": service}, "Action": named, **condition})
 

@@ -19,6 +19,7 @@ from trihull_infra.machines import Architecture
 from trihull_infra.provider import Base, PoolShare, Purpose, Site
 from trihull_infra.providers.aws import policies
 from trihull_infra.providers.aws.spec import AwsSpec
+from trihull_infra.providers.aws.upgrades import Upgrades, upgrades
 
 NODE_POLICIES: Final = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy")
 IMAGES: Final = {Architecture.AMD64: "AL2023_x86_64_STANDARD", Architecture.ARM64: "AL2023_ARM_64_STANDARD"}
@@ -43,7 +44,7 @@ ACCELERATED_DISK_GIB: Final = 100  # images with what accelerators need are many
 
 
 class Pools(pulumi.ComponentResource):
-    """The nodes' role, launch templates, node groups with the autoscaler's tags, and the add-ons that need nodes."""
+    """The nodes' role, launch templates, node groups with the autoscaler's tags, upgrades, add-ons that need nodes."""
 
     def __init__(
         self,
@@ -86,6 +87,9 @@ class Pools(pulumi.ComponentResource):
             )
         self.groups = {share.name: self._group(name, site, base, cluster, share) for share in shares}
         self.tags = [tag for share in shares for tag in self._tags(name, site, share)]
+        self.upgrades: Upgrades | None = None
+        if site.environment.upgrades.automatic == "patch":
+            self.upgrades = upgrades(site, cluster, self.groups, child)
         self.addons: list[eks.Addon] = []
         if site.spec.existing.cluster is None:  # else they are its owner's
             self._addons(name, site, cluster)

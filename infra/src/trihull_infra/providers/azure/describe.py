@@ -50,7 +50,9 @@ def describe(registered: Sequence[Registered]) -> Properties:
         bucket_reached_privately="blob" in reached,
         connections_logged=the(registered, "azure-native:network:FlowLog").get("enabled") is True,
         kubernetes_version=cluster.get("kubernetesVersion") or "",
-        upgrades_in_window=set(WINDOWS) <= windows,
+        control_plane_upgraded_in_window=set(WINDOWS) <= windows,
+        nodes_upgraded_in_window=set(WINDOWS) <= windows
+        and cluster.get("autoUpgradeProfile", "nodeOSUpgradeChannel") == "NodeImage",
         minor_upgrades_only_by_hand=channel in ("patch", "none"),
         api_server_networks=tuple(cluster.get("apiServerAccessProfile", "authorizedIPRanges") or ()),
         api_server_private_only=cluster.get("apiServerAccessProfile", "enablePrivateCluster") is True,

@@ -7,7 +7,8 @@ from trihull_infra.provider import Properties
 from trihull_infra.providers.gcp.identity import ACT_AS, ADD, READ, SUBJECT_IS
 from trihull_infra.registered import Half, Registered, labels_of_all, of_type, pools_of, serving_account, the
 
-MINOR_BY_HAND = ("NO_MINOR_UPGRADES", "NO_MINOR_OR_NODE_UPGRADES")
+NODES_BY_HAND = "NO_MINOR_OR_NODE_UPGRADES"
+MINOR_BY_HAND = ("NO_MINOR_UPGRADES", NODES_BY_HAND)
 
 
 def describe(registered: Sequence[Registered]) -> Properties:
@@ -30,7 +31,8 @@ def describe(registered: Sequence[Registered]) -> Properties:
         bucket_reached_privately=private and "googleapis.com." in domains,
         connections_logged=subnet.get("logConfig") is not None,
         kubernetes_version=str(cluster.get("minMasterVersion") or ""),
-        upgrades_in_window=isinstance(window, str),
+        control_plane_upgraded_in_window=isinstance(window, str),
+        nodes_upgraded_in_window=isinstance(window, str) and exclusion != NODES_BY_HAND,
         minor_upgrades_only_by_hand=exclusion in MINOR_BY_HAND,
         api_server_networks=tuple(
             block["cidrBlock"] for block in cluster.get("masterAuthorizedNetworksConfig", "cidrBlocks") or ()

@@ -65,8 +65,8 @@ def naming(facts: Facts) -> tuple[str, str] | None:
 
 
 def name_limit(token: str) -> int:
-    """Return the longest name the cloud takes (S3: bucket naming rules; IAM and EKS: API reference)."""
-    return 63 if token.startswith("aws:s3/") else 64 if token.startswith("aws:iam/") else 100
+    """Return the longest name the cloud takes (S3: bucket naming rules; IAM, EKS, Scheduler: API reference)."""
+    return 63 if token.startswith("aws:s3/") else 64 if token.startswith(("aws:iam/", "aws:scheduler/")) else 100
 
 
 def answer(request: Request) -> Answer:
@@ -239,6 +239,18 @@ def _group_tag(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     return f"{request.text('autoscalingGroupName')},{key}", {}
 
 
+def _schedule_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    arn = f"arn:aws:scheduler:{where}:{ACCOUNT}:schedule-group/{name}"
+    dates = {"creationDate": request.created, "lastModificationDate": request.created}
+    return name, {"arn": arn, "state": "ACTIVE", **dates}
+
+
+def _schedule(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = f"{request.text('groupName') or 'default'}/{request.text('name')}"
+    return name, {"arn": f"arn:aws:scheduler:{where}:{ACCOUNT}:schedule/{name}"}
+
+
 def _oidc_provider(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{request.text('url').removeprefix('https://')}"
     return arn, {"arn": arn}
@@ -270,6 +282,8 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _oidc_provider,
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
+    "aws:scheduler/scheduleGroup:ScheduleGroup": _schedule_group,
+    "aws:scheduler/schedule:Schedule": _schedule,
     "aws:route53/healthCheck:HealthCheck": _health_check,
     "aws:route53/record:Record": _record,
 }
