@@ -1,6 +1,10 @@
 """Who is let in: API keys, tokens, residency classes and rate limits. All of it is Envoy's own filters."""
 
+import hashlib
+import json
 import math
+import struct
+from collections.abc import Sequence
 from fractions import Fraction
 from importlib import resources
 from typing import Final
@@ -11,10 +15,9 @@ from trihull_runtime.router.envoy.values import Json, extension, percent, typed
 KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-trihull-client"
 CLASS_HEADER: Final = "x-trihull-class"
-IDENTITY_HEADER: Final = "x-trihull-key"  # `class/name` of an API key, between two filters
 # What a client might send to be taken for another, or to reach what is ours alone.
-FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, IDENTITY_HEADER, "x-trihull-site", "x-trihull-as")
-API_KEYS: Final = "envoy.filters.http.api_key_auth"
+FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, "x-trihull-site", "x-trihull-as")
+API_KEYS: Final = "envoy.filters.http.lua"
 RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
 _FILTERS = "envoy.extensions.filters.http"
 SOMETHING: Final = ".+"
@@ -30,13 +33,7 @@ def render_filters(clients: Clients | None) -> list[Json]:
     if clients.issuers:
         filters.append(_tokens(clients))
     if clients.clients:
-        source = resources.files(__package__).joinpath("identity.lua").read_text(encoding="utf-8")
-        code = {"inline_string": source}
-        # A tenth of a request's whole cost: only where there are keys, whose filter cannot name two things.
-        filters += [
-            _keys(clients),
-            extension("envoy.filters.http.lua", f"{_FILTERS}.lua.v3.Lua", default_source_code=code),
-        ]
+        filters.append(extension(API_KEYS, f"{_FILTERS}.lua.v3.Lua"))  # what it does stands in each host
     filters.append(_nobody_unknown())
     if any(client.rate_per_s is not None for client in clients.clients):
         limit = extension(RATE_LIMIT, f"{_FILTERS}.local_ratelimit.v3.LocalRateLimit", stat_prefix="clients")
@@ -49,15 +46,7 @@ def host_options(clients: Clients | None) -> Json:
     options: Json = {}
     if clients is None or not clients.clients:
         return options
-    options[API_KEYS] = typed(
-        f"{_FILTERS}.api_key_auth.v3.ApiKeyAuthPerRoute",
-        **_key_options(clients),  # what a host says replaces the filter's own words as a whole
-        credentials=[
-            {"key": key, "client": f"{client.residency_class or ''}/{client.name}"}
-            for client in clients.clients
-            for key in client.keys
-        ],
-    )
+    options[API_KEYS] = typed(f"{_FILTERS}.lua.v3.LuaPerRoute", source_code={"inline_string": key_script(clients)})
     limited = [client for client in clients.clients if client.rate_per_s is not None]
     if limited:
         options[RATE_LIMIT] = _limits(limited)
@@ -68,31 +57,25 @@ def open_to_all(clients: Clients | None) -> Json:
     """Return what a route carries that nobody needs a key for: what the router says of itself."""
     if clients is None or not clients.clients:
         return {}
-    return {API_KEYS: {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}}
+    return {API_KEYS: typed(f"{_FILTERS}.lua.v3.LuaPerRoute", disabled=True)}
 
 
-def _keys(clients: Clients) -> Json:
-    keys = extension(API_KEYS, f"{_FILTERS}.api_key_auth.v3.ApiKeyAuth", **_key_options(clients))
-    if not clients.issuers:
-        return keys
-    # With a token and no key, the token alone counts.
-    has_key = {
-        "single_predicate": {
-            "input": extension("key", "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", header_name=KEY_HEADER),
-            "value_match": {"safe_regex": {"google_re2": {}, "regex": SOMETHING}},
-        }
+def key_script(clients: Clients) -> str:
+    """Return what Envoy runs to find whose key a request carries; it holds digests of the keys, no key."""
+    keys = [(key, client) for client in clients.clients for key in client.keys]
+    words = [word for key, _ in keys for word in struct.unpack(">8i", hashlib.sha256(key.encode()).digest())]
+    given = {
+        "DIGESTS": _lua_list([str(word) for word in words]),
+        "NAMES": _lua_list([json.dumps(client.name) for _, client in keys]),
+        "CLASSES": _lua_list([json.dumps(client.residency_class or "") for _, client in keys]),
+        "TOKENS": "true" if clients.issuers else "false",
     }
-    skip = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter")
-    return extension(
-        API_KEYS,
-        "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-        extension_config={"name": API_KEYS, "typed_config": keys["typed_config"]},
-        xds_matcher={
-            "matcher_list": {
-                "matchers": [{"predicate": {"not_matcher": has_key}, "on_match": {"action": skip}}],
-            }
-        },
-    )
+    source = resources.files(__package__).joinpath("keys.lua").read_text(encoding="utf-8")
+    return "".join(f"local {name} = {value}\n" for name, value in given.items()) + source
+
+
+def _lua_list(items: Sequence[str]) -> str:
+    return f"{{{', '.join(items)}}}"
 
 
 def _nobody_unknown() -> Json:
@@ -108,14 +91,6 @@ def _nobody_unknown() -> Json:
     }
     rules = {"action": "ALLOW", "policies": policies}
     return extension("envoy.filters.http.rbac", f"{_FILTERS}.rbac.v3.RBAC", rules=rules)
-
-
-def _key_options(clients: Clients) -> Json:
-    """Where a key is looked for, and what becomes of it: it never travels on."""
-    sources = [{"header": KEY_HEADER}]
-    if not clients.issuers:  # `Authorization: Bearer KEY` too, where no token could be meant by it
-        sources.append({"header": "authorization"})
-    return {"key_sources": sources, "forwarding": {"header": IDENTITY_HEADER, "hide_credentials": True}}
 
 
 def _tokens(clients: Clients) -> Json:
@@ -135,7 +110,7 @@ def _tokens(clients: Clients) -> Json:
     names = [{"provider_name": name} for name in providers]
     required: Json = names[0] if len(names) == 1 else {"requires_any": {"requirements": names}}
     public = [{"match": {"path": path}} for path in PUBLIC]
-    # The same words as in `_keys`: a request that is no one's business there must be somebody's here.
+    # As keys.lua has it: a request that brings a key is let in by that alone.
     with_key = {"name": KEY_HEADER, "string_match": {"safe_regex": {"regex": SOMETHING}}}
     keyed = [{"match": {"prefix": "/", "headers": [with_key]}}] if clients.clients else []
     rules = [*public, *keyed, {"match": {"prefix": "/"}, "requires": required}]
