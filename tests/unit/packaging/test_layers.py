@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -61,6 +62,23 @@ def test_a_damaged_cached_layer_is_made_again(name: str) -> None:
     (one.path.parent / name).write_bytes(b"damaged")
     assert oci_layers.cached_layer("key", "purpose", entries) == one
     assert f"sha256:{hashlib.sha256(one.path.read_bytes()).hexdigest()}" == one.digest
+
+
+def test_a_cached_layer_of_as_many_other_bytes_is_made_again_and_a_copy_is_taken() -> None:
+    def entries(scratch: Path, packages: list[Package]) -> list[tars.Entry]:
+        return [tars.Entry("a", data=b"content", mode=0o644)]
+
+    one = oci_layers.cached_layer("key", "purpose", entries)
+    right = one.path.read_bytes()
+    one.path.chmod(0o644)
+    one.path.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))
+    assert oci_layers.cached_layer("key", "purpose", entries) == one
+    assert one.path.read_bytes() == right
+    made = one.path.stat().st_ino
+    shutil.copy(one.path, one.path.with_name("copy"))
+    one.path.with_name("copy").rename(one.path)
+    assert oci_layers.cached_layer("key", "purpose", entries) == one
+    assert one.path.stat().st_ino != made, "read by its digest, and kept"
 
 
 def test_the_installers_own_files_and_the_packages_tests_are_left_out(tmp_path: Path) -> None:

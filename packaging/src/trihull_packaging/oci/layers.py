@@ -40,14 +40,23 @@ def write_layer(
         packed = tars.pack(entries, file, level)
         file.flush()
         os.fsync(file.fileno())  # the cache outlives a crash of the machine, and is read by its digest only once
-    record = {**asdict(packed), "purpose": purpose, "packages": [asdict(package) for package in packages]}
-    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     (folder / BLOB).chmod(0o444)  # releases share this file by hard links
+    record = {
+        **asdict(packed),
+        "purpose": purpose,
+        "packages": [asdict(package) for package in packages],
+        "written": _written(folder / BLOB),
+    }
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Layer(folder / BLOB, packed.digest, packed.diff_id, packed.size_bytes, purpose, packages=tuple(packages))
 
 
 def read_layer(folder: Path) -> Layer | None:
-    """Return the layer that a folder holds; None when it is damaged."""
+    """Return the layer that a folder holds; None when it is damaged.
+
+    A file that nobody wrote to since (by its number, size and time, as git looks at its own) is not read for that:
+    those of both architectures' layers are most of what a build would read when only a model changed.
+    """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         packages = tuple(Package.from_value(value) for value in record["packages"])
@@ -55,9 +64,16 @@ def read_layer(folder: Path) -> Layer | None:
             folder / BLOB, record["digest"], record["diff_id"], record["size_bytes"], record["purpose"],
             packages=packages,
         )  # fmt: skip
-        return layer if file_digest(layer.path) == layer.digest else None
+        untouched = record.get("written") == _written(layer.path)
+        return layer if untouched or file_digest(layer.path) == layer.digest else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _written(path: Path) -> list[int]:
+    """Return what changes when a file is written to or replaced."""
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns]
 
 
 def cached_layer(
