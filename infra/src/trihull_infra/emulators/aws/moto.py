@@ -1,10 +1,10 @@
 """moto in this process: AWS's control planes on a loopback port, and boto3 clients that speak to it alone."""
 
+import contextlib
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 from unittest import mock
 
@@ -14,17 +14,18 @@ from trihull_infra.errors import EmulatorError
 
 LOG = logging.getLogger(__name__)
 START_S: Final = 120.0
-SERVICES: Final = (
-    "s3",
-    "kms",
-    "logs",
-    "iam",
-    "ecr",
-    "eks",
-    "ec2",
-    "sts",
-    "route53",
-)  # what the handlers ask, and what those use
+SERVICES: Final = {  # what the handlers ask, and what those use; with a request to each that changes nothing
+    "s3": "list_buckets",
+    "kms": "list_keys",
+    "logs": "describe_log_groups",
+    "iam": "list_roles",
+    "ecr": "describe_repositories",
+    "eks": "list_clusters",
+    "ec2": "describe_vpcs",
+    "sts": "get_caller_identity",
+    "route53": "list_hosted_zones",
+}
+REGION: Final = "us-east-1"  # of those requests
 # The one zone of the account, which programs find there as they would find their own: id and domain.
 HOSTED_ZONE: Final = ("Z0TRIHULLLOCAL", "trihull.internal.")
 CREDENTIALS: Final = {"aws_access_key_id": "emulated", "aws_secret_access_key": "emulated"}  # moto checks none
@@ -64,6 +65,12 @@ class Moto:
             zone.resource_id = zone_id
             server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
             server.start()
+            # What moto and its web framework make at the first request of a service (an application, its routes) they
+            # make without a lock: two at once, and one of them may fail. So each is asked once, one by one.
+            endpoint = "http://{}:{}".format(*server.get_host_and_port())
+            for service, request in SERVICES.items():
+                with contextlib.closing(_client(service, REGION, endpoint)) as client:
+                    getattr(client, request)()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
             LOG.info("moto serves AWS at %s", self.endpoint)
         except BaseException as error:
@@ -95,15 +102,10 @@ class Moto:
         endpoint = self.wait()
         with self._lock:
             if (service, region) not in self._clients:
-                import boto3
-                from botocore.config import Config
-
-                options = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, max_pool_connections=32)
-                session = boto3.session.Session(**CREDENTIALS, region_name=region)
-                self._clients[service, region] = session.client(service, endpoint_url=endpoint, config=options)
+                self._clients[service, region] = _client(service, region, endpoint)
             return self._clients[service, region]
 
-    @contextmanager
+    @contextlib.contextmanager
     def key_id(self, wanted: str) -> Iterator[None]:
         """Make moto give the next KMS key this id, so that a key keeps its name over restarts of the daemon."""
         self.wait()
@@ -135,6 +137,15 @@ class Moto:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+
+def _client(service: str, region: str, endpoint: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    options = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, max_pool_connections=32)
+    session = boto3.session.Session(**CREDENTIALS, region_name=region)
+    return session.client(service, endpoint_url=endpoint, config=options)
 
 
 def called(what: str, call: Callable[[], Any]) -> Any:
