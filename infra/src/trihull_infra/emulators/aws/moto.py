@@ -57,7 +57,7 @@ class Moto:
             # moto imports a service when it is first asked for, in the request's thread; two such imports at once can
             # wait for each other, and Python lets one fail (_DeadlockError, an answer of 500). So here, one by one.
             for service in SERVICES:
-                get_backend(service)
+                get_backend(service)  # type: ignore[call-overload]  # it wants a literal name
             zone_id, domain = HOSTED_ZONE
             names = get_backend("route53")[ACCOUNT]["aws"]
             zone = names.create_hosted_zone(domain, private_zone=False)
