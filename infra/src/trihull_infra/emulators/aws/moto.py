@@ -10,6 +10,7 @@ from unittest import mock
 
 from trihull_infra.emulators.guards import ACCOUNT
 from trihull_infra.emulators.plugins.provider import RefusedError
+from trihull_infra.emulators.recorder.facts import PARSING
 from trihull_infra.errors import EmulatorError
 
 LOG = logging.getLogger(__name__)
@@ -66,11 +67,12 @@ class Moto:
             server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
             server.start()
             # What moto and its web framework make at the first request of a service (an application, its routes) they
-            # make without a lock: two at once, and one of them may fail. So each is asked once, one by one.
+            # make without a lock, and parse routes by `ast`: two at once, and one may fail. So one by one, here.
             endpoint = "http://{}:{}".format(*server.get_host_and_port())
-            for service, request in SERVICES.items():
-                with contextlib.closing(_client(service, REGION, endpoint)) as client:
-                    getattr(client, request)()
+            with PARSING:
+                for service, request in SERVICES.items():
+                    with contextlib.closing(_client(service, REGION, endpoint)) as client:
+                        getattr(client, request)()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
             LOG.info("moto serves AWS at %s", self.endpoint)
         except BaseException as error:

@@ -20,7 +20,7 @@ from trihull_infra.errors import EmulatorError
 from trihull_runtime import paths
 from trihull_runtime.contract.codec import write_file
 
-_PARSING = threading.Lock()  # before 3.13 `ast.parse` fails when two threads are in it (CPython issue 106905)
+PARSING = threading.Lock()  # before 3.13 `ast.parse` fails when two threads are in it (CPython issue 106905)
 FORMAT = 5  # of the files on disk: another number reads the SDK again
 
 
@@ -89,7 +89,7 @@ def facts(token: str) -> Facts:
     path = sdk.file(token)
     if path is None:
         raise EmulatorError(f"{token} is not a type of {sdk.module} {sdk.version}")
-    with _PARSING:
+    with PARSING:
         found = _Reader(path, sdk.folder).read(token, sdk.types[token][1])
     write_file(stored, json.dumps(_encode(found)).encode())
     return found
