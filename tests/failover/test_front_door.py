@@ -109,10 +109,10 @@ def test_a_token_that_is_not_signed_by_the_issuer_is_refused(guarded: Router, st
 
 
 def test_a_site_sees_neither_key_nor_forged_identity(guarded: Router, standins: dict[str, StandIn]) -> None:
-    forged = {"x-api-key": KEY, "x-trihull-client": "root", "x-trihull-class": "all"}
+    forged = {"x-api-key": KEY, "x-trihull-client": "root", "x-trihull-class": "all", "x-trihull-key": "a/b"}
     seen = json.loads(ask(f"{guarded.url}{INFER}", "POST", b"{}", forged)[2])["headers"]
     assert seen["x-trihull-client"] == "mobile"
-    assert not {"x-api-key", "x-trihull-class"} & set(seen)
+    assert not {"x-api-key", "x-trihull-class", "x-trihull-key"} & set(seen)
     assert KEY not in str(seen)
 
 

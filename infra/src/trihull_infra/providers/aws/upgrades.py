@@ -73,7 +73,7 @@ def upgrades(
             lambda owner: policies.document(
                 policies.allow(
                     ["eks:UpdateNodegroupVersion"],
-                    [f"arn:{partition}:eks:{place}:nodegroup/{owner}/{group}/*" for group in groups],
+                    [f"arn:{partition}:eks:{place}:nodegroup/{owner}/{name}/*" for name in groups],
                 ),
                 policies.allow(
                     ["ec2:RunInstances"],

@@ -35,8 +35,8 @@ ACCEPT: Final = ", ".join(
     )
 )
 WITHOUT_REFERRERS: Final = (400, 404, 405)  # what registries answer that never heard of the referrers API
-# What a registry answers for a manifest while another push writes the same blob's link anew: Debian's docker-registry
-# empties that file before it fills it (seen with two pushes at once). Blobs were asked for before, so it passes.
+# What Debian's docker-registry answered for a manifest, seldom, while another push wrote the same blob; it said too
+# that the digest is invalid, as if it had read an empty link (inferred). Blobs were asked for before, so it passes.
 PASSING: Final = frozenset({"MANIFEST_BLOB_UNKNOWN"})
 PARTS_MAX: Final = 100  # of a list of referrers
 WRITERS_MAX: Final = 8  # attempts to add to a list that others add to as well

@@ -16,7 +16,7 @@ KEY_HEADER: Final = "x-api-key"
 CLIENT_HEADER: Final = "x-trihull-client"
 CLASS_HEADER: Final = "x-trihull-class"
 # What a client might send to be taken for another, or to reach what is ours alone.
-FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, "x-trihull-site", "x-trihull-as")
+FORGED: Final = (CLIENT_HEADER, CLASS_HEADER, "x-trihull-key", "x-trihull-site", "x-trihull-as")
 API_KEYS: Final = "envoy.filters.http.lua"
 RATE_LIMIT: Final = "envoy.filters.http.local_ratelimit"
 _FILTERS = "envoy.extensions.filters.http"

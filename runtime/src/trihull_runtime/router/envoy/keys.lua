@@ -7,7 +7,7 @@
 --   TOKENS  whether a request without a key may still be let in by a token
 local bit = require("bit")
 local band, bnot, bor, bxor, tobit = bit.band, bit.bnot, bit.bor, bit.bxor, bit.tobit
-local rol, ror, lshift, rshift, arshift = bit.rol, bit.ror, bit.lshift, bit.rshift, bit.arshift
+local ror, lshift, rshift, arshift = bit.ror, bit.lshift, bit.rshift, bit.arshift
 local byte, char, rep = string.byte, string.char, string.rep
 
 local LONGEST = 512 -- bytes of a key (contract/clients.py); what is longer is not worth the time
@@ -31,8 +31,8 @@ end
 
 local function padded(text)
   local bits = #text * 8
-  local tail = char(0, 0, 0, 0, band(rshift(bits, 24), 255), band(rshift(bits, 16), 255), band(rshift(bits, 8), 255), band(bits, 255))
-  return text .. "\128" .. rep("\0", (55 - #text) % 64) .. tail
+  local length = char(rshift(bits, 24), band(rshift(bits, 16), 255), band(rshift(bits, 8), 255), band(bits, 255))
+  return text .. "\128" .. rep("\0", (55 - #text) % 64 + 4) .. length
 end
 
 function sha256(text)
