@@ -45,7 +45,7 @@ FAILOVERS = 'trihull_router_failovers_total{instance="r",model="digits",from="aw
 TRUNCATED = 'trihull_router_truncated_total{site="aws"}'
 UP = 'up{job="trihull-router"}'
 REQUESTS = 'envoy_http_downstream_rq_xx{envoy_response_code_class="%s",envoy_http_conn_manager_prefix="ingress"}'
-ATTEMPTS = 'envoy_trihull_attempts_total{instance="r",site="aws",code="503",flags="-"}'
+ATTEMPTS = 'envoy_trihull_attempts_duration_count{instance="r",site="aws"}'
 CLIENTS = (
     'envoy_http_downstream_rq_xx{instance="r",envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"}'
 )

@@ -6,17 +6,20 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
+import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks.table import MissingError
 from tests.failover.load import eventually
-from tests.failover.rig import Router, ask, site
+from tests.failover.rig import Router, site
 from tests.failover.standin import ACCEPTED
-from tests.servers import free_ports
+from tests.servers import Certificates, free_ports
 from trihull_runtime.contract import Fleet, Policy, Routing
 from trihull_runtime.router.binary import find_envoy
 from trihull_runtime.router.envoy import Ingress, Layout, render
@@ -50,6 +53,23 @@ class Proxy:
             os.kill(pid, signal.SIGCONT)
 
 
+def secured(url: str) -> str:
+    """Return the same address with TLS."""
+    return url.replace("http://", "https://")
+
+
+def answers(url: str, **headers: str) -> bool:
+    """Whether an infer request gets an answer, whoever's certificate it comes with."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    request = urllib.request.Request(f"{url}{INFER}", data=b"{}", headers=headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:  # also what urllib raises for other answers
+        return False
+
+
 def tool(name: str) -> str:
     """Return a program's path, also where a user's PATH leaves out the system's programs."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -66,10 +86,15 @@ def tree(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in tree(int(child)))]
 
 
-def written(name: str, folder: Path, **values: object) -> Path:
-    """Write a configuration into a folder, its `@NAME@` replaced; returns its path."""
-    text = (CONFIGURATIONS / name).read_text(encoding="utf-8")
-    for key, value in {"folder": folder, **values}.items():
+def written(name: str, folder: Path, tls: Certificates | None = None, **values: object) -> Path:
+    """Write a configuration into a folder, its `@NAME@` replaced; returns its path.
+
+    Lines that begin with `@TLS@` are left out without certificates.
+    """
+    lines = (CONFIGURATIONS / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    text = "".join(line.removeprefix("@TLS@") for line in lines if tls is not None or not line.startswith("@TLS@"))
+    folders = {} if tls is None else {"server": tls.server, "client": tls.client}
+    for key, value in {"folder": folder, **folders, **values}.items():
         text = text.replace(f"@{key.upper()}@", f"{value}")
     assert not (left := re.findall(r"@[A-Z0-9_]+@", text)), f"{name}: {left} have no value"
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,16 +116,25 @@ def in_milliseconds(timings: Timings) -> dict[str, int]:
 
 @contextlib.contextmanager
 def ours(
-    folder: Path, ports: Sequence[int], routing: Routing | None = None, model: str = "digits", **environment: str
+    folder: Path,
+    ports: Sequence[int],
+    routing: Routing | None = None,
+    model: str = "digits",
+    tls: Certificates | None = None,
+    **environment: str,
 ) -> Iterator[Proxy]:
-    """Run our router over sites on these ports, first choice first, until the block ends."""
-    router = Router(folder, **{"TRIHULL_ACCESS_LOG": "trouble", **environment})
+    """Run our router over sites on these ports, first choice first, until the block ends.
+
+    With `tls` to clients, and mutual TLS to sites.
+    """
+    folders = {} if tls is None else {"TRIHULL_TLS": str(tls.client), "TRIHULL_INGRESS_TLS": str(tls.server)}
+    router = Router(folder, **{"TRIHULL_ACCESS_LOG": "trouble", **folders, **environment})
     try:
-        fleet(ports, routing).write(router.fleet_path)
+        fleet(ports, routing, tls).write(router.fleet_path)
         router.start()
         assert router.process is not None, "it was started"
         eventually(lambda: router.health(model) == dict.fromkeys(NAMES, "healthy"), "all sites are healthy")
-        yield Proxy(OURS, router.url, router.process.pid)
+        yield Proxy(OURS, router.url if tls is None else secured(router.url), router.process.pid)
     finally:
         router.close()
 
@@ -119,27 +153,33 @@ def generated(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
         yield proxy
 
 
-def fleet(ports: Sequence[int], routing: Routing | None = None) -> Fleet:
+def fleet(ports: Sequence[int], routing: Routing | None = None, tls: Certificates | None = None) -> Fleet:
     """Return a fleet of sites on these ports, first choice first."""
-    sites = (
-        site(name, index, f"http://127.0.0.1:{port}")
-        for index, (name, port) in enumerate(zip(NAMES, ports, strict=True))
-    )
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    if tls is None:
+        sites = [site(name, index, url) for index, (name, url) in enumerate(zip(NAMES, urls, strict=True))]
+    else:
+        authority = tls.ca.read_text()
+        sites = [
+            site(name, index, secured(url), "localhost", authority)
+            for index, (name, url) in enumerate(zip(NAMES, urls, strict=True))
+        ]
     return replace(FLEET, sites=tuple(sites), routing=routing or Routing())
 
 
 @contextlib.contextmanager
-def envoy(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
+def envoy(folder: Path, ports: Sequence[int], tls: Certificates | None = None) -> Iterator[Proxy]:
     """Run the same Envoy with the configuration that was written by hand."""
     (port,) = free_ports(1)
     sites = {f"site{index}": each for index, each in enumerate(ports)}
-    path = written("envoy.yaml", folder, port=port, **sites)
+    path = written("envoy.yaml", folder, tls, port=port, **sites)
     binary = find_envoy()
     command = [str(binary), "-c", str(path), "-l", "warning", "--disable-hot-restart", "--cpuset-threads"]
     version = re.search(
         r"/(\d+\.\d+\.\d+)/", subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     )
-    with running(f"Envoy {version[1] if version else ''}", command, folder, port) as proxy:
+    name = f"Envoy {version[1] if version else ''}"
+    with running(name, command, folder, port, secure=tls is not None) as proxy:
         yield proxy
 
 
@@ -151,7 +191,7 @@ def nginx(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bool
         f"server 127.0.0.1:{each} max_fails=1 fail_timeout=10s{' backup' if ordered and index else ''};"
         for index, each in enumerate(ports)
     ]
-    path = written("nginx.conf", folder, port=port, servers="\n    ".join(lines), **in_milliseconds(timings))
+    path = written("nginx.conf", folder, None, port=port, servers="\n    ".join(lines), **in_milliseconds(timings))
     command = [tool("nginx"), "-p", str(folder), "-c", str(path), "-g", "daemon off;"]
     with running(f"nginx {version_of('nginx', '-v')}", command, folder, port) as proxy:
         yield proxy
@@ -165,7 +205,7 @@ def haproxy(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bo
         f"server {name} 127.0.0.1:{each} check{' backup' if ordered and index else ''}"
         for index, (name, each) in enumerate(zip(NAMES, ports, strict=True))
     ]
-    path = written("haproxy.cfg", folder, port=port, servers="\n  ".join(lines), **in_milliseconds(timings))
+    path = written("haproxy.cfg", folder, None, port=port, servers="\n  ".join(lines), **in_milliseconds(timings))
     with running(
         f"HAProxy {version_of('haproxy', '-v')}", [tool("haproxy"), "-db", "-f", str(path)], folder, port
     ) as proxy:
@@ -178,7 +218,7 @@ def caddy(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bool
     (port,) = free_ports(1)
     servers = " ".join(f"127.0.0.1:{each}" for each in ports)
     policy = "first" if ordered else "round_robin"
-    path = written("Caddyfile", folder, port=port, servers=servers, policy=policy, **in_milliseconds(timings))
+    path = written("Caddyfile", folder, None, port=port, servers=servers, policy=policy, **in_milliseconds(timings))
     command = [tool("caddy"), "run", "--adapter", "caddyfile", "--config", str(path)]
     environment = {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with running(f"Caddy {version_of('caddy', 'version')}", command, folder, port, environment) as proxy:
@@ -194,23 +234,28 @@ def version_of(name: str, *arguments: str) -> str:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], folder: Path, port: int, environment: dict[str, str] | None = None
+    name: str,
+    command: Sequence[str],
+    folder: Path,
+    port: int,
+    environment: dict[str, str] | None = None,
+    *,
+    secure: bool = False,
 ) -> Iterator[Proxy]:
     """Run a program that listens on a port, from its first good answer until the block ends."""
     with (folder / "output.log").open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(environment or {})}
         )
-    proxy = Proxy(name, f"http://127.0.0.1:{port}", process.pid)
+    url = f"http://127.0.0.1:{port}"
+    proxy = Proxy(name, secured(url) if secure else url, process.pid)
 
-    def answers() -> bool:
+    def runs_and_answers() -> bool:
         assert process.poll() is None, f"{name} ended: {(folder / 'output.log').read_text()[-2000:]}"
-        with contextlib.suppress(OSError):
-            return ask(f"{proxy.url}{INFER}", "POST", b"{}")[0] == 200
-        return False
+        return answers(proxy.url)
 
     try:
-        eventually(answers, f"{name} answers")
+        eventually(runs_and_answers, f"{name} answers")
         yield proxy
     finally:
         if process.poll() is None:

@@ -12,7 +12,6 @@ import statistics
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +19,8 @@ from tests.benchmarks.router import proxies
 from tests.benchmarks.router.proxies import CONFIGURATIONS, INFER, Proxy, tool
 from tests.benchmarks.table import STATED, MissingError, Row, Target
 from tests.failover.load import eventually
-from tests.failover.rig import ask
 from tests.failover.standin import ACCEPTED
-from tests.servers import free_ports
+from tests.servers import Certificates, free_ports, make_certificates
 from trihull_runtime.contract import Client, Clients, Routing
 from trihull_runtime.contract.routing import ResidencyClass
 from trihull_runtime.router.timings import WAN
@@ -35,10 +33,11 @@ KEY: Final = "bench-key-0123456789abcdef"
 AS_FAST: Final = Target(times=0.95)
 SETUP: Final = (
     f"wrk, one thread, {CONNECTIONS} connections, {RUN_S} s after {WARM_S} s that do not count; POST of one image, a "
-    "fixed answer of three nginx sites; the proxy on one core, wrk and sites on the others; plain HTTP on both sides; "
-    "tests/benchmarks/router/configurations"
+    "fixed answer of three nginx sites; the proxy on one core, wrk and sites on the others; plain HTTP on both sides, "
+    "where TLS is not named: then to clients, and mutual to sites, with HTTP/2; tests/benchmarks/router/configurations"
 )
 EVERYTHING: Final = "trihull route, everything on"
+WITH_TLS: Final = ", TLS"
 
 
 def rows(folder: Path) -> list[Row]:
@@ -48,9 +47,10 @@ def rows(folder: Path) -> list[Row]:
     seen: dict[str, list[Run]] = {}
     with contextlib.ExitStack() as stack:
         with on_cores(cores[:-1] or cores):
-            ports = stack.enter_context(fixed_sites(folder / "sites"))
+            tls = make_certificates(folder / "certificates")
+            ports, secured = stack.enter_context(fixed_sites(folder / "sites", tls))
         with on_cores(cores[-1:]):
-            running = [stack.enter_context(each) for each in everybody(folder, ports)]
+            running = [stack.enter_context(each) for each in everybody(folder, ports, secured, tls)]
         for each in running:
             stack.callback(each.resume)  # one that is stopped cannot end
             each.pause()
@@ -85,8 +85,10 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
     """
     passed = {name: [1e6 / run.per_s for run in runs] for name, runs in seen.items()}
     spent = {name: [run.cpu_us for run in runs] for name, runs in seen.items()}
-    by_hand = [name for name in seen if name.startswith("Envoy")]
-    balancers = [name for name in seen if name not in (*by_hand, proxies.OURS, EVERYTHING, proxies.GENERATED)]
+    envoys = [name for name in seen if name.startswith("Envoy")]
+    by_hand, by_hand_tls = [[name for name in envoys if name.endswith(WITH_TLS) is tls] for tls in (False, True)]
+    own = (proxies.OURS, proxies.OURS + WITH_TLS, EVERYTHING, proxies.GENERATED)
+    balancers = [name for name in seen if name not in (*envoys, *own)]
     rates = {f"requests/s, {name}": [run.per_s for run in runs] for name, runs in seen.items()}
 
     def row(
@@ -96,6 +98,8 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
         return Row(what, costs[ours], target, {name: costs[name] for name in peers}, SETUP, parts, paired=True)
 
     return [
+        row("a request at full load, TLS on both sides, us", passed, proxies.OURS + WITH_TLS, by_hand_tls, AS_FAST),
+        row("processor time of a request, TLS on both sides, us", spent, proxies.OURS + WITH_TLS, by_hand_tls),
         row("a request at full load, us", passed, proxies.OURS, by_hand, AS_FAST),
         row("processor time of a request, us", spent, proxies.OURS, by_hand),
         row(
@@ -107,8 +111,13 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
     ]
 
 
-def everybody(folder: Path, ports: Sequence[int]) -> Iterator[contextlib.AbstractContextManager[Proxy]]:
+def everybody(
+    folder: Path, ports: Sequence[int], secured: Sequence[int], tls: Certificates
+) -> Iterator[contextlib.AbstractContextManager[Proxy]]:
     """All proxies, ours first; each is started when it is asked for."""
+    yield named_tls(proxies.ours(folder / "ours-tls", secured, tls=tls, TRIHULL_TIMINGS="wan"))
+    (folder / "envoy-tls").mkdir()
+    yield named_tls(proxies.envoy(folder / "envoy-tls", secured, tls))
     yield proxies.ours(folder / "ours", ports, TRIHULL_TIMINGS="wan")
     yield with_everything(folder / "everything", ports)
     for start in (proxies.envoy, proxies.generated):
@@ -120,6 +129,13 @@ def everybody(folder: Path, ports: Sequence[int]) -> Iterator[contextlib.Abstrac
 
 
 @contextlib.contextmanager
+def named_tls(started: contextlib.AbstractContextManager[Proxy]) -> Iterator[Proxy]:
+    """The same, by another name than the one without TLS."""
+    with started as proxy:
+        yield replace(proxy, name=proxy.name + WITH_TLS)
+
+
+@contextlib.contextmanager
 def with_everything(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
     """Our router with API keys, a limit that is never reached, residency classes, and every request logged."""
     folder.mkdir()
@@ -127,18 +143,19 @@ def with_everything(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
     Clients(1, (Client("bench", (KEY,), "inside", 1_000_000, 1_000_000),)).write(clients)
     routing = Routing(classes={"inside": ResidencyClass(("eu",)), "anywhere": ResidencyClass(("eu", "us"))})
     environment = {"TRIHULL_TIMINGS": "wan", "TRIHULL_CLIENTS": str(clients), "TRIHULL_ACCESS_LOG": "all"}
-    with proxies.ours(folder, ports, routing, "digits@inside", **environment) as proxy:
+    with proxies.ours(folder, ports, routing, "digits@inside", None, **environment) as proxy:
         yield replace(proxy, name=EVERYTHING)
 
 
 @contextlib.contextmanager
-def fixed_sites(folder: Path) -> Iterator[list[int]]:
-    """Run three sites that give one fixed answer, until the block ends."""
-    ports = free_ports(3)
-    listens = "\n    ".join(f"listen 127.0.0.1:{port};" for port in ports)
-    path = proxies.written("sites.conf", folder, listens=listens, release=ACCEPTED)
+def fixed_sites(folder: Path, tls: Certificates) -> Iterator[tuple[list[int], list[int]]]:
+    """Run three sites that give one fixed answer, until the block ends; yields their ports without and with TLS."""
+    ports, secured = free_ports(3), free_ports(3)
+    lines = [f"listen 127.0.0.1:{port};" for port in ports]
+    lines += [f"listen 127.0.0.1:{port} ssl http2;" for port in secured]
+    path = proxies.written("sites.conf", folder, tls, listens="\n    ".join(lines), release=ACCEPTED)
     with proxies.running("the sites", [tool("nginx"), "-p", str(folder), "-c", str(path)], folder, ports[0]):
-        yield ports
+        yield ports, secured
 
 
 @contextlib.contextmanager
@@ -172,7 +189,7 @@ def cpu_s(proxy: Proxy) -> float:
 
 def answering(url: str) -> None:
     """Wait until it answers."""
-    eventually(lambda: ask(f"{url}{INFER}", "POST", b"{}", {"x-api-key": KEY})[0] == HTTPStatus.OK, f"{url} answers")
+    eventually(lambda: proxies.answers(url, **{"x-api-key": KEY}), f"{url} answers")
 
 
 def per_s(url: str, cores: Sequence[int]) -> float:

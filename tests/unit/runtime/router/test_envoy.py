@@ -1,6 +1,7 @@
 import base64
 import json
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,29 @@ def test_the_same_plan_gives_the_same_bytes_and_no_cluster_is_ever_empty(documen
             for locality in endpoints
             for endpoint in locality["lb_endpoints"]
         )
+
+
+@unhurried
+@given(fleets())
+def test_a_request_that_names_the_version_is_routed_as_one_that_names_none(document: Fleet) -> None:
+    found = routes(configuration(document))
+    for name in {path for each in found if (path := each["match"].get("path", "")).endswith("/infer")}:
+        model = name.removesuffix("/infer")
+        plain = [each for each in found if each["match"].get("path") == name]
+        versioned = [
+            each
+            for each in found
+            if (regex := each["match"].get("safe_regex", {}).get("regex"))
+            and re.fullmatch(regex, f"{model}/versions/7/infer")
+            and not re.fullmatch(regex, f"{model}/infer_stream")
+        ]
+        assert plain
+        assert [_beside_the_path(each) for each in plain] == [_beside_the_path(each) for each in versioned]
+        assert found.index(plain[-1]) < found.index(versioned[0])
+
+
+def _beside_the_path(route: dict[str, Any]) -> dict[str, Any]:
+    return {**route, "match": route["match"]["headers"]}
 
 
 def test_there_is_one_cluster_per_model_and_one_for_health() -> None:

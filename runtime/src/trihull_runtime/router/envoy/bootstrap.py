@@ -22,7 +22,8 @@ RUNTIME: Json = {
 def render_bootstrap(layout: Layout) -> Json:
     """Return the bootstrap; `node.metadata.bootstrap` is its digest, by which a running Envoy can be recognised."""
     bootstrap: Json = {
-        "node": {"id": "trihull-router", "cluster": "trihull", "locality": {"zone": "router"}},
+        # no locality: with one Envoy counts every answer by zones as well, which nobody reads
+        "node": {"id": "trihull-router", "cluster": "trihull"},
         "admin": {"address": {"pipe": {"path": str(layout.admin_socket), "mode": 0o600}}},
         "dynamic_resources": {"lds_config": from_file(layout.listeners), "cds_config": from_file(layout.clusters)},
         "cluster_manager": {"outlier_detection": {"event_log_path": str(layout.outlier_log)}},

@@ -164,11 +164,12 @@ def _protocol(sites: Sequence[PlannedSite], timings: Timings, kind: Kind) -> Jso
     name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     keepalive = {"interval": seconds(max(1.0, timings.per_try_s)), "timeout": seconds(timings.per_try_s)}
     http2 = {"max_concurrent_streams": 1000, "connection_keepalive": keepalive}
-    failure = {"name": ":status", "string_match": {"safe_regex": {"regex": "5..|429"}}}
+    failures: list[Json] = [{"range_match": {"start": 500, "end": 600}}, {"string_match": {"exact": "429"}}]
+    rules = [{"http_response_headers_match": {"headers": [{"name": ":status", **failure}]}} for failure in failures]
     options = typed(
         name,
         common_http_protocol_options={"idle_timeout": seconds(timings.upstream_idle_s)},
-        outlier_detection={"error_matcher": {"http_response_headers_match": {"headers": [failure]}}},
+        outlier_detection={"error_matcher": {"or_match": {"rules": rules}}},
     )
     if kind is Kind.GRPC:
         options["explicit_http_config"] = {"http2_protocol_options": http2}

@@ -9,13 +9,12 @@ from trihull_runtime.router.envoy.admission import FORGED, render_filters
 from trihull_runtime.router.envoy.clusters import INGRESS_SECRET
 from trihull_runtime.router.envoy.layout import Layout
 from trihull_runtime.router.envoy.refusing import CUSTOM_RESPONSE
-from trihull_runtime.router.envoy.routes import PROBE_ROUTES, ROUTES
+from trihull_runtime.router.envoy.routes import HEALTH_CHECK, PROBE_ROUTES, ROUTES
 from trihull_runtime.router.envoy.values import SITE_NAME, SITES_CLUSTER, Json, extension, from_file, typed
 
 INGRESS = "ingress"
 PROBES = "probes"
-HEALTH_PATHS = "/routerz|/v2/health/ready"
-ATTEMPTS = "trihull_attempts"  # Envoy's statistics of every attempt at a site: `.total` and `.duration` in ms
+ATTEMPTS = "trihull_attempts"  # Envoy's statistics of attempts at sites: `.duration` in ms of all, `.failed_total`
 BODY_LIMIT_BYTES = 64 << 20  # larger requests are refused with 413
 _FILTERS = "envoy.extensions.filters"
 _MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
@@ -138,18 +137,21 @@ def _server_socket(layout: Layout) -> Json:
 
 
 def _health_filter() -> Json:
-    """`/routerz` and `/v2/health/ready`: 200 while at least one site is healthy and this router is not leaving."""
-    return extension(
-        "envoy.filters.http.health_check",
+    """200 while at least one site is healthy and this router is not leaving, on the routes that turn it on."""
+    found = extension(
+        HEALTH_CHECK,
         f"{_FILTERS}.http.health_check.v3.HealthCheck",
         pass_through_mode=False,
-        headers=[{"name": ":path", "string_match": {"safe_regex": {"regex": HEALTH_PATHS}}}],
         cluster_min_healthy_percentages={SITES_CLUSTER: {"value": 1}},
     )
+    return {**found, "disabled": True}
 
 
 def _router(layout: Layout) -> Json:
-    """The end of the chain; it counts every attempt by site, and writes those down that went wrong."""
+    """The end of the chain: it times every attempt by site, and counts and writes down those that went wrong.
+
+    Tags are texts that are made anew for each attempt, which is why what went well has the site's name alone.
+    """
     site = {"name": "site", "value_format": SITE_NAME}
     outcome = [
         {"name": "code", "value_format": "%RESPONSE_CODE%"},
@@ -159,7 +161,6 @@ def _router(layout: Layout) -> Json:
         "attempts",
         _STATS,
         stat_prefix=ATTEMPTS,
-        counters=[{"stat": {"name": "total", "tags": [site, *outcome]}, "value_fixed": 1}],
         histograms=[
             {
                 "stat": {"name": "duration", "tags": [site]},
@@ -170,6 +171,12 @@ def _router(layout: Layout) -> Json:
     )
     failed = extension(
         "failed",
+        _STATS,
+        stat_prefix=ATTEMPTS,
+        counters=[{"stat": {"name": "failed_total", "tags": [site, *outcome]}, "value_fixed": 1}],
+    )
+    written = extension(
+        "written",
         _FILE,
         path=str(layout.attempts_log),
         log_format={
@@ -184,7 +191,7 @@ def _router(layout: Layout) -> Json:
             }
         },
     )
-    failed["filter"] = _any_of(
+    wrong = _any_of(
         {"status_code_filter": {"comparison": _status("GE", 500)}},
         {"status_code_filter": {"comparison": _status("EQ", 429)}},
         {"response_flag_filter": {}},
@@ -193,7 +200,8 @@ def _router(layout: Layout) -> Json:
         "envoy.filters.http.router",
         f"{_FILTERS}.http.router.v3.Router",
         suppress_envoy_headers=True,
-        upstream_log=[attempts, failed],
+        dynamic_stats=False,  # answers by cluster and code: what is above tells them by site
+        upstream_log=[attempts, {**failed, "filter": wrong}, {**written, "filter": wrong}],
     )
 
 

@@ -38,6 +38,8 @@ ROUTES = "ingress"  # names of the RDS resources
 PROBE_ROUTES = "probes"
 REPEATED_BODY_BYTES = 32 << 20  # bodies above it are forwarded, but cannot be sent a second time
 IDEMPOTENT_HEADER = "x-trihull-idempotent"  # a client says "false" for a request that must not be repeated
+HEALTH_CHECK = "envoy.filters.http.health_check"  # the filter that answers them
+HEALTH_PATHS = ("/routerz", "/v2/health/ready")
 PROBED_SITE_HEADER = "x-trihull-site"  # of a question of our own: the site it is for
 PROBED_MODEL_HEADER = "x-trihull-as"  # likewise: the model plan whose sites are to answer
 _GRPC = "connect-failure,refused-stream,reset-before-request,reset,unavailable,resource-exhausted"
@@ -104,11 +106,16 @@ def _host(name: str, domains: list[str], routes: list[Json], clients: Clients | 
 
 def _own(clients: Clients | None) -> list[Json]:
     """What the router says of itself."""
+    ready = {HEALTH_CHECK: typed("envoy.config.route.v3.FilterConfig", config={})}
+    health = [
+        {**_refusal({"path": path}, 503, "this router's health is not known"), "typed_per_filter_config": ready}
+        for path in HEALTH_PATHS
+    ]
     routes = [
         _direct({"path": "/v2"}, 200, {"name": "trihull-router", "version": "2", "extensions": []}),
         _direct({"path": "/v2/health/live"}, 200, {"live": True}),
     ]
-    return [{**route, "typed_per_filter_config": open_to_all(clients)} for route in routes]
+    return [*health, *({**route, "typed_per_filter_config": open_to_all(clients)} for route in routes)]
 
 
 def _of_one_class(plan: TrafficPlan, name: str, timings: Timings, clients: Clients | None) -> list[Json]:
@@ -177,29 +184,34 @@ def _model_routes(model: ModelPlan, plan: TrafficPlan, timings: Timings, headers
         # A direct answer, and not an empty cluster: nothing that could ever be filled by mistake.
         refusal = _refusal({**_whole(model.model), "headers": headers}, 503, model.refusal)
         return [{**refusal, "response_headers_to_add": [header("x-trihull-refused", "residency")]}]
-    infer, whole = _below(model.model, "/infer"), _whole(model.model)
-    stream = _below(model.model, "/(generate|infer)_stream")
+    whole, stream = _whole(model.model), _below(model.model, "/(generate|infer)_stream")
     events = {"name": "accept", "string_match": {"contains": "text/event-stream"}}
     marked = {"name": IDEMPOTENT_HEADER, "string_match": {"exact": "false", "ignore_case": True}}
     main = cluster_name(model)
     unsafe = to_model_once(main, model, timings)
     repeatable = to_model(main, model, plan, timings)
     refuse = {CUSTOM_RESPONSE: refuse_stale(model.accepted)} if model.accepted else {}
-    routes = [
-        {"match": {**stream, "headers": [*headers, _POST]}, "route": to_model_streaming(main, model, timings)},
-        {"match": {**infer, "headers": [*headers, _POST, events]}, "route": to_model_streaming(main, model, timings)},
-    ]
-    routes += [
-        {"match": {**infer, "headers": [*headers, _POST, marked, *more]}, "route": _aimed(unsafe, to)}
-        for more, to in _targets(model)
-    ]
-    routes += [
-        {
-            "match": {**infer, "headers": [*headers, _POST, *more]},
-            "route": {**_aimed(repeatable, to), **_mirrored(model)},
-        }
-        for more, to in _targets(model)
-    ]
+    streaming = to_model_streaming(main, model, timings)
+
+    def infer(path: Json) -> list[Json]:
+        one: list[Json] = [{"match": {**path, "headers": [*headers, _POST, events]}, "route": streaming}]
+        one += [
+            {"match": {**path, "headers": [*headers, _POST, marked, *more]}, "route": _aimed(unsafe, to)}
+            for more, to in _targets(model)
+        ]
+        one += [
+            {
+                "match": {**path, "headers": [*headers, _POST, *more]},
+                "route": {**_aimed(repeatable, to), **_mirrored(model)},
+            }
+            for more, to in _targets(model)
+        ]
+        return one
+
+    # The usual path comes first and by itself: regular expressions are most of what routing costs.
+    routes = infer({"path": f"/v2/models/{model.model}/infer"}) if model.model != ANY_MODEL else []
+    routes.append({"match": {**stream, "headers": [*headers, _POST]}, "route": streaming})
+    routes += infer(_below(model.model, "/infer"))
     for route in routes:
         route["typed_per_filter_config"] = refuse
     if plan.routing.repeatable:
