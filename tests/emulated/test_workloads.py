@@ -61,7 +61,7 @@ def test_agents_of_the_cluster_are_taken_and_told_as_not_run(
     told = {f"{one['kind']} {one['namespace']}/{one['name']}" for one in daemon.sites()["gcp"]["not_run"]}
     assert told == {
         "Deployment kube-system/trihull-node-autoscaler",
-        "DaemonSet kube-system/trihull-device-plugin",
+        "DaemonSet trihull-accelerators/trihull-device-plugin",
     }
     assert daemon.sites()["gcp"]["pods"] == []
     showing.status(daemon.status())

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ ROUTER = f"sha256:{'c' * 64}"
 PROGRAMS: dict[str, Callable[[], None]] = {"site": site.run, "serving": serving.run, "routing": routing.run}
 
 ENVIRONMENTS = ("local", "longestname1", "given")
+EXTERNAL = "external"  # as longestname1, but that the platform runs a device plugin already
 # What the environments know as a cluster that is there already.
 ON_PREMISES = """
     kubernetes:
@@ -100,11 +102,15 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (environments / "local.yaml").write_text(local.replace("\nclouds:\n", f"\nclouds:\n{given}\n"))
     for name in ENVIRONMENTS[1:]:
         (environments / f"{name}.yaml").write_text((WRITTEN / f"{name}.yaml").read_text())
+    full = (WRITTEN / "longestname1.yaml").read_text().replace("name: longestname1", f"name: {EXTERNAL}")
+    text, replaced = re.subn(r"\n    device_plugin: .*", "\n    device_plugin: external", full)
+    assert replaced == 1
+    (environments / f"{EXTERNAL}.yaml").write_text(text)
     (root / "kubeconfig.yaml").write_text(json.dumps(KUBECONFIG))
     for project in PROGRAMS:
         (root / project).mkdir()
     write_release(root / "release")
-    for name in ENVIRONMENTS:
+    for name in (*ENVIRONMENTS, EXTERNAL):
         write_documents(environments, name)
     return root
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.parity import mocks
-from tests.parity.conftest import Run
+from tests.parity.conftest import EXTERNAL, Run
 from tests.parity.mocks import Recording
 from trihull_infra import capabilities, images, naming, specs, workload
 from trihull_infra.cloud import Cloud
@@ -239,6 +239,18 @@ def test_a_device_plugin_runs_where_it_is_ours_and_there_are_devices(
     }
     assert {"trihull.internal/spot", "trihull.internal/accelerator"} <= {one["key"] for one in pod["tolerations"]}
     assert pod["automountServiceAccountToken"] is False
+    assert plugin.inputs["metadata"]["namespace"] == naming.ACCELERATORS
+
+
+def test_no_device_plugin_of_ours_runs_where_the_platform_has_one(run: Run, cloud: Cloud, projects: Path) -> None:
+    elsewhere = run("serving", f"{EXTERNAL}-{cloud}")
+    assert elsewhere.of_type(DAEMONS) == []
+    devices = {one.name for one in run("serving", f"longestname1-{cloud}").registered}
+    devices -= {one.name for one in elsewhere.registered}
+    own = {naming.DEVICE_PLUGIN, naming.ACCELERATORS, f"{naming.ACCELERATORS}-default-deny"}
+    assert devices == (own if capabilities.capabilities(cloud).device_plugin else set()), "and nothing else differs"
+    container = mocks.opened(elsewhere.the(DEPLOYMENT, "trihull-serving").inputs)["spec"]["template"]["spec"]
+    assert container["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1", "which asks for what it offers"
 
 
 def test_every_minor_version_has_an_image_of_the_autoscaler_or_the_environment_names_it(

@@ -20,7 +20,7 @@ import kubernetes_validate
 import pytest
 
 from tests.parity import mocks
-from tests.parity.conftest import Run
+from tests.parity.conftest import ENVIRONMENTS, EXTERNAL, PROGRAMS, Run
 from trihull_infra import environment, naming
 from trihull_infra.cloud import Cloud
 
@@ -31,6 +31,7 @@ BUILD_S = 110
 MINORS = ("1.33", "1.34", "1.35")  # that environments ask for today; no version must fall out of the table unseen
 
 Object = dict[str, Any]
+PLUGIN = ("DaemonSet", naming.ACCELERATORS, naming.DEVICE_PLUGIN)
 Judge = Callable[[str, Sequence[Object]], list[list[str]]]
 
 
@@ -156,21 +157,108 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     return ask
 
 
-def test_every_pod_of_ours_passes_the_restricted_standard(objects: list[Object], judge: Judge) -> None:
-    """All but the device plugin, the nodes' autoscaler in kube-system included."""
-    pods = [one["spec"]["template"] for one in of(objects, "Deployment", "DaemonSet", "StatefulSet", "Job")]
-    ours = [pod for pod in pods if pod["spec"]["serviceAccountName"] != naming.DEVICE_PLUGIN]
-    assert ours
-    assert all(not reasons for reasons in judge("restricted", ours)), judge("restricted", ours)
+@pytest.fixture(params=[*ENVIRONMENTS, EXTERNAL])
+def stack(request: pytest.FixtureRequest, cloud: Cloud) -> str:
+    return f"{request.param}-{cloud}"
 
 
-def test_the_device_plugin_misses_the_standard_by_the_kubelets_folder_alone(run: Run, judge: Judge) -> None:
+@pytest.fixture
+def everything(run: Run, stack: str) -> list[Object]:
+    """Every Kubernetes object of every program of a site."""
+    made = [one for project in PROGRAMS for one in run(project, stack).resources]
+    return [mocks.opened(one.inputs) for one in made if one.type.startswith("kubernetes:")]
+
+
+@pytest.fixture
+def plugin(everything: list[Object], stack: str, projects: Path) -> list[Object]:
+    """The DaemonSet of the device plugin, where the site names an image of it and it is ours to run; else nothing."""
+    name, _, cloud = stack.partition("-")
+    site = environment.load(name, projects / "environments").site(Cloud(cloud))
+    named = site.agent_image("device-plugin") is not None
+    assert named == (stack == "longestname1-azure"), "the one that names an image"
+    found = [one for one in everything if identity(one) == PLUGIN]
+    assert len(found) == named
+    return found
+
+
+def identity(one: Object) -> tuple[str, str, str]:
+    return one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]
+
+
+def pods_in(value: Any) -> Iterator[Object]:
+    """Whatever has containers, however deep: templates of workloads, of jobs of a schedule, pods themselves."""
+    if isinstance(value, dict):
+        if "containers" in (value.get("spec") or {}):
+            yield value
+        for item in value.values():
+            yield from pods_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from pods_in(item)
+
+
+def test_every_pod_passes_the_restricted_standard_but_a_device_plugin_that_was_asked_for(
+    everything: list[Object], plugin: list[Object], judge: Judge
+) -> None:
+    having = [(one, pod) for one in everything for pod in pods_in(one)]
+    assert {"trihull-serving", "trihull-router"} <= {one["metadata"]["name"] for one, _ in having}
+    missing = {identity(one) for one, pod in having if any(judge("restricted", [pod]))}
+    assert missing == {identity(one) for one in plugin}
+
+
+def test_the_device_plugin_misses_the_standard_by_the_kubelets_folder_and_its_user_alone(
+    run: Run, judge: Judge
+) -> None:
     plugin = run("serving", "longestname1-azure").the("kubernetes:apps/v1:DaemonSet").inputs["spec"]["template"]
     reasons = {reason.partition(":")[0] for each in judge("baseline", [mocks.opened(plugin)]) for reason in each}
     assert reasons == {"hostPath volumes"}, "of what baseline forbids it needs the kubelet's folder, and nothing else"
     restricted = {reason.partition(":")[0] for each in judge("restricted", [mocks.opened(plugin)]) for reason in each}
     assert restricted - reasons <= {"restricted volume types", "runAsNonRoot != true", "runAsUser=0"}
     assert all(not each for each in judge("privileged", [mocks.opened(plugin)]))
+    # Without the folder it would need no exemption from baseline.
+    without: Any = copy.deepcopy(mocks.opened(plugin))
+    without["spec"]["volumes"] = []
+    assert all(not each for each in judge("baseline", [without]))
+
+
+def test_the_device_plugin_sees_one_folder_of_the_node_and_nothing_of_the_network(
+    everything: list[Object], plugin: list[Object]
+) -> None:
+    folders = [volume for one in everything for pod in pods_in(one) for volume in pod["spec"].get("volumes", [])]
+    paths = [volume["hostPath"]["path"] for volume in folders if "hostPath" in volume]
+    assert paths == ["/var/lib/kubelet/device-plugins"] * len(plugin)
+    for one in plugin:
+        pod = one["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        context = container["securityContext"]
+        assert (context["allowPrivilegeEscalation"], context["privileged"]) == (False, False)
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        (policy,) = [each for each in of(everything, "NetworkPolicy") if identity(each)[1] == naming.ACCELERATORS]
+        assert policy["spec"]["podSelector"] == {}, "of all pods"
+        assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        assert not policy["spec"]["ingress"]
+        assert not policy["spec"]["egress"]
+
+
+def test_a_namespace_takes_restricted_pods_alone_but_for_the_one_of_the_device_plugin(
+    everything: list[Object], plugin: list[Object]
+) -> None:
+    levels = {}
+    for one in of(everything, "Namespace"):
+        labels = one["metadata"]["labels"]
+        (level,) = {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")}
+        levels[one["metadata"]["name"]] = level
+    assert levels == {naming.NAMESPACE: "restricted", **({naming.ACCELERATORS: "privileged"} if plugin else {})}
+    inside = {identity(one)[0] for one in everything if identity(one)[1] == naming.ACCELERATORS}
+    assert inside == ({"DaemonSet", "NetworkPolicy", "ServiceAccount"} if plugin else set())
+    for one in of(everything, "ServiceAccount"):
+        assert one["automountServiceAccountToken"] is False
+    placed = {identity(one)[1] for one in everything if any(pods_in(one))}
+    assert placed <= {*levels, naming.SYSTEM}
 
 
 @pytest.mark.parametrize(

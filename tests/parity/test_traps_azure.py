@@ -19,7 +19,7 @@ from tests.parity.azure import (
     registered_by,
     with_change,
 )
-from tests.parity.conftest import WRITTEN, Run
+from tests.parity.conftest import EXTERNAL, WRITTEN, Run
 from tests.parity.mocks import Recording
 from tests.parity.tokens import CLUSTERS, POOLS, REGISTRIES
 from trihull_infra import naming
@@ -102,8 +102,15 @@ def test_aks_accelerators_have_a_driver_and_a_taint_of_ours(full: Recording) -> 
 def test_accelerators_without_a_device_plugin_are_refused_before_anything_is_made(full: Recording) -> None:
     assert capabilities(AZURE).device_plugin, "AKS installs none"
     text = re.sub(r"\n    device_plugin: .*", "", (WRITTEN / "longestname1.yaml").read_text())
-    with pytest.raises(SpecError, match=r"clouds\.azure\.device_plugin: is missing"):
+    with pytest.raises(SpecError, match=r"clouds\.azure\.device_plugin: is missing; .* or say `external`"):
         registered_by(text)
+
+
+def test_a_device_plugin_of_somebody_elses_changes_nothing_of_the_site(full: Recording, run: Run) -> None:
+    elsewhere = run("site", f"{EXTERNAL}-azure")
+    made, without = ({(one.type, one.name) for one in recorded.registered} for recorded in (full, elsewhere))
+    assert made == without
+    assert {pool["gpuProfile"]["driver"] for pool in pools(elsewhere).values() if "gpuProfile" in pool} == {"Install"}
 
 
 def test_aks_control_plane_has_a_guaranteed_uptime(run: Run, made: Recording) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_kubernetes import apps, core, meta
+from pulumi_kubernetes import apps, core
 
 from trihull_infra import demands, naming, program, workload
 from trihull_infra.errors import SpecError
@@ -39,17 +39,7 @@ def run() -> None:
     site = SiteReference(pulumi.get_stack())
     cluster = workload.connect(site.output("kubeconfig"))
     opts = pulumi.ResourceOptions(provider=cluster)
-    namespace = core.v1.Namespace(
-        naming.NAMESPACE,
-        metadata=meta.v1.ObjectMetaArgs(
-            name=naming.NAMESPACE,
-            labels={
-                **begun.environment.labels,
-                **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")},
-            },
-        ),
-        opts=opts,
-    )
+    namespace = workload.namespace(begun, naming.NAMESPACE, "restricted", opts)
     inside = pulumi.ResourceOptions(provider=cluster, depends_on=[namespace])
     needs = site.output("identities").apply(lambda all_needs: all_needs.get("serving", {}))
     account = workload.service_account(begun, naming.SERVING, needs, inside)

@@ -23,6 +23,7 @@ import azure.core.exceptions
 import azure.identity
 import requests
 
+from trihull_infra import naming
 from trihull_infra.doctor import findings, needs
 from trihull_infra.doctor.findings import Finding
 from trihull_infra.doctor.rest import Rest, RestError
@@ -167,6 +168,10 @@ def offers(asked: Asked) -> Sequence[Finding]:
         else:
             do = "choose another machine class or region, or ask Azure's support to lift the restriction"
             seen.append(findings.failed(f"{size} is to be had in none of zones {', '.join(zones)}", do))
+    if asked.environment.pools.accelerator is not None and asked.spec.runs_already("device-plugin"):
+        columns = r"NAME:.metadata.name,GPUS:.status.allocatable.nvidia\.com/gpu"
+        do = f"once the site is up: `kubectl get nodes -l {naming.ACCELERATOR_LABEL} -o custom-columns='{columns}'`"
+        seen.append(findings.not_asked("device_plugin: external: whether nodes offer nvidia.com/gpu is not ours", do))
     return seen
 
 

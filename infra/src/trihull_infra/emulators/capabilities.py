@@ -11,7 +11,7 @@ RECORDED: Final = "recorded"
 CLUSTERS: Final = {token for cloud in CLOUDS.values() for token in cloud.CLUSTERS}
 REGISTRIES: Final = {token for cloud in CLOUDS.values() for token in cloud.REGISTRIES}
 
-STORED: Final = {"kubernetes:apps/v1:DaemonSet"}  # taken in kube-system alone, where it is told as not run
+STORED: Final = {"kubernetes:apps/v1:DaemonSet"}  # taken in an agent's namespace alone, and told as not run
 
 
 def emulation(token: str) -> str:

@@ -56,6 +56,10 @@ class SiteSpec(Spec):
         """Return the image, by digest, that this site names for an agent of the cluster; None when it names none."""
         return None
 
+    def runs_already(self, agent: str) -> bool:
+        """Return whether somebody else runs an agent in this site's cluster, so that none of ours is wanted."""
+        return False
+
     def node_selector(self, pool: str) -> dict[str, str]:
         """Return the labels of the nodes that a pool's workloads run on."""
         return {naming.POOL_LABEL: pool}

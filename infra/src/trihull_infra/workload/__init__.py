@@ -1,4 +1,4 @@
-"""What workloads of a site share; it meets the restricted Pod Security Standard, which the namespace enforces."""
+"""What workloads of a site share; all but the device plugin meet the restricted Pod Security Standard."""
 
 from trihull_infra.workload.agents import system_agents
 from trihull_infra.workload.objects import (
@@ -6,6 +6,7 @@ from trihull_infra.workload.objects import (
     connect,
     disruption_budget,
     load_balancer,
+    namespace,
     service_account,
     url,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "labels",
     "load_balancer",
     "metadata",
+    "namespace",
     "network_policy",
     "part",
     "pod",

@@ -1,10 +1,11 @@
-"""What trihull runs in kube-system where a cloud leaves it to us: a node autoscaler, its priorities, a device plugin.
+"""What trihull runs for a cluster where a cloud leaves it to us: a node autoscaler, its priorities, a device plugin.
 
 Whether a cloud does is declared in its `capabilities.toml`. Sources, looked up on 2026-11-24: arguments, rights and the
 names of what the autoscaler keeps: kubernetes/autoscaler, cluster-autoscaler/cloudprovider/aws/examples/
 cluster-autoscaler-autodiscover.yaml @046b7e82b912 and charts/cluster-autoscaler/templates/clusterrole.yaml
-@0ebbdfb263f5; priorities: cluster-autoscaler/expander/priority/readme.md @01653c9c34c6; the device plugin's folder:
-NVIDIA/k8s-device-plugin, deployments/static/nvidia-device-plugin.yml @1c3a10be34f8.
+@0ebbdfb263f5; priorities: cluster-autoscaler/expander/priority/readme.md @01653c9c34c6; the device plugin's folder and
+confinement: NVIDIA/k8s-device-plugin, deployments/static/nvidia-device-plugin.yml @1c3a10be34f8; its priority outside
+kube-system: MicrosoftDocs/azure-aks-docs, articles/aks/use-nvidia-gpu.md @fb060abe6 (2026-08-21).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,9 @@ from pulumi_kubernetes import apps, core, meta, rbac
 from trihull_infra import images, naming, provider
 from trihull_infra.program import Program
 from trihull_infra.workload import placement
-from trihull_infra.workload.objects import service_account
+from trihull_infra.workload.objects import namespace, service_account
 from trihull_infra.workload.pods import confined, labels, metadata, part, probe, resources, selector, template
-from trihull_infra.workload.policies import network_policy
+from trihull_infra.workload.policies import default_deny, network_policy
 
 EXPANDER: Final = "cluster-autoscaler-priority-expander"  # the autoscaler reads it under this name alone
 STATUS: Final = "cluster-autoscaler-status"
@@ -65,7 +66,8 @@ def system_agents(
     if declared.node_autoscaler:
         after = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=before))
         node_autoscaler(begun, cluster_name, needs, after)
-    if declared.device_plugin and begun.environment.pools.accelerator is not None:
+    elsewhere = begun.environment.site(begun.cloud).runs_already("device-plugin")
+    if declared.device_plugin and begun.environment.pools.accelerator is not None and not elsewhere:
         device_plugin(begun, opts)
 
 
@@ -195,10 +197,11 @@ def _system() -> list[core.v1.TolerationArgs]:
 
 
 def device_plugin(begun: Program, opts: pulumi.ResourceOptions) -> apps.v1.DaemonSet:
-    """Register what tells the kubelet of a node's accelerators.
+    """Register what tells the kubelet of a node's accelerators, in a namespace of its own.
 
-    It talks to the kubelet through a folder of the node, as root: the baseline standard forbids such a folder, so this
-    is the one pod that only the privileged level takes. It has no capability and no token all the same.
+    It talks to the kubelet through sockets in a folder of the node, as root: the baseline standard forbids such a
+    folder, so this is the one pod that only the privileged level takes (docs/decisions/0021). It has no capability, no
+    token and no network all the same.
     """
     name, pool = naming.DEVICE_PLUGIN, naming.ACCELERATOR_POOL
     container = core.v1.ContainerArgs(
@@ -213,12 +216,17 @@ def device_plugin(begun: Program, opts: pulumi.ResourceOptions) -> apps.v1.Daemo
     folder = core.v1.VolumeArgs(
         name="plugins", host_path=core.v1.HostPathVolumeSourceArgs(path=PLUGINS, type="Directory")
     )
-    account = service_account(begun, name, {}, opts, naming.SYSTEM)
+    own = namespace(begun, naming.ACCELERATORS, "privileged", opts)
+    inside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[own]))
+    account = service_account(begun, name, {}, inside, naming.ACCELERATORS)
+    denied = default_deny(begun, inside, naming.ACCELERATORS)
+    # Two on a node would take one another's socket, so one that moves ends before the next begins.
+    alone = pulumi.ResourceOptions(depends_on=[account, denied], delete_before_replace=True)
     machine = begun.environment.pools.all[pool].resolved
     assert machine.accelerator is not None, "the spec takes no other class for this pool"
     return apps.v1.DaemonSet(
         name,
-        metadata=metadata(begun, name, namespace=naming.SYSTEM),
+        metadata=metadata(begun, name, namespace=naming.ACCELERATORS),
         spec=apps.v1.DaemonSetSpecArgs(
             selector=selector(name),
             update_strategy=apps.v1.DaemonSetUpdateStrategyArgs(type="RollingUpdate"),
@@ -233,5 +241,5 @@ def device_plugin(begun: Program, opts: pulumi.ResourceOptions) -> apps.v1.Daemo
                 root=True,
             ),
         ),
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[account])),
+        opts=pulumi.ResourceOptions.merge(inside, alone),
     )

@@ -23,6 +23,14 @@ def connect(kubeconfig: pulumi.Input[str]) -> kubernetes.Provider:
     )
 
 
+def namespace(begun: Program, name: str, level: str, opts: pulumi.ResourceOptions) -> core.v1.Namespace:
+    """Register a namespace that takes no pod beyond a level of the Pod Security Standards, and says so."""
+    levels = {f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "audit", "warn")}
+    return core.v1.Namespace(
+        name, metadata=meta.v1.ObjectMetaArgs(name=name, labels={**begun.environment.labels, **levels}), opts=opts
+    )
+
+
 def service_account(
     begun: Program,
     name: str,

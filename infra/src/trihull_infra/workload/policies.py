@@ -16,17 +16,19 @@ from trihull_infra import naming, provider
 from trihull_infra.program import Program
 from trihull_infra.workload.pods import metadata, selector
 
-DENIED: Final = "trihull-default-deny"
 BOTH_WAYS: Final = ("Ingress", "Egress")
 # Where machines get their own credentials and configuration; no pod has any business there.
 LINK_LOCAL: Final = (("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fe80::/10"))
 
 
-def default_deny(begun: Program, opts: pulumi.ResourceOptions) -> networking.v1.NetworkPolicy:
+def default_deny(
+    begun: Program, opts: pulumi.ResourceOptions, namespace: str = naming.NAMESPACE
+) -> networking.v1.NetworkPolicy:
     """Register that no pod of the namespace is reached or reaches anything unless another policy says so."""
+    name = f"{namespace}-default-deny"
     return networking.v1.NetworkPolicy(
-        DENIED,
-        metadata=metadata(begun, DENIED),
+        name,
+        metadata=metadata(begun, name, namespace=namespace),
         spec=networking.v1.NetworkPolicySpecArgs(
             pod_selector=meta.v1.LabelSelectorArgs(), policy_types=list(BOTH_WAYS), ingress=[], egress=[]
         ),

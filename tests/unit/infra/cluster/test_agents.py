@@ -17,15 +17,19 @@ def agent(kind: str = "Deployment", namespace: str = "kube-system", image: str =
     return obj
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
-def test_an_agent_is_stored_and_told_as_not_run(cluster: LocalCluster, kind: str) -> None:
-    live = cluster.apply(agent(kind))
-    assert cluster.wait_ready(kind, "kube-system", "agent", 1)["metadata"]["uid"] == live["metadata"]["uid"]
+@pytest.mark.parametrize(
+    ("kind", "namespace"),
+    [("Deployment", "kube-system"), ("DaemonSet", "kube-system"), ("DaemonSet", "trihull-accelerators")],
+)
+def test_an_agent_is_stored_and_told_as_not_run(cluster: LocalCluster, kind: str, namespace: str) -> None:
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "trihull-accelerators"}})
+    live = cluster.apply(agent(kind, namespace))
+    assert cluster.wait_ready(kind, namespace, "agent", 1)["metadata"]["uid"] == live["metadata"]["uid"]
     assert cluster.pods() == []
     (told,) = cluster.status()["not_run"]
-    assert (told["kind"], told["namespace"], told["name"]) == (kind, "kube-system", "agent")
+    assert (told["kind"], told["namespace"], told["name"]) == (kind, namespace, "agent")
     assert AWAY in told["reason"] or "no nodes" in told["reason"]
-    cluster.delete(kind, "kube-system", "agent")
+    cluster.delete(kind, namespace, "agent")
     assert cluster.status()["not_run"] == []
 
 

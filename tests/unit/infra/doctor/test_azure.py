@@ -8,8 +8,9 @@ import azure.core.exceptions
 import azure.identity
 import pytest
 import requests
+import yaml
 
-from tests.unit.infra.doctor.conftest import Api, Asking, only, statuses
+from tests.unit.infra.doctor.conftest import WRITTEN, Api, Asking, only, statuses
 from trihull_infra.cloud import Cloud
 from trihull_infra.doctor import azure as doctor
 from trihull_infra.doctor.findings import Status
@@ -156,6 +157,17 @@ def test_sizes_that_the_subscription_may_not_use_are_told(
     subscription.gives(SKUS, {"value": value})
     assert set(statuses(doctor.offers(asked(Cloud.AZURE)))) == {status}
     assert [one for one in subscription.requests if one[2].get("$filter") == "location eq 'eastus'"]
+
+
+def test_who_hands_out_accelerators_is_told_where_it_is_not_ours(subscription: Api, asked: Asking) -> None:
+    assert Status.NOT_ASKED not in statuses(doctor.offers(asked(Cloud.AZURE)))
+    clouds = yaml.safe_load(WRITTEN.read_text())["clouds"]
+    clouds["azure"]["device_plugin"] = "external"
+    *_, told = doctor.offers(asked(Cloud.AZURE, clouds=clouds))
+    assert told.status is Status.NOT_ASKED
+    assert "device_plugin: external" in told.seen
+    assert "kubectl get nodes -l trihull.internal/accelerator" in told.do
+    assert r".status.allocatable.nvidia\.com/gpu" in told.do
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a cluster runs for itself, in kube-system, and a local cluster does not: stored, told, waited for by none.
+"""What a cluster runs for itself, and a local cluster does not: stored, told, waited for by none.
 
 A node autoscaler or a device plugin has nothing to do here, there being no nodes, and its image lies on the
 network. Failing for it would keep a site from being tried; pretending that it runs would be untrue.
@@ -6,17 +6,16 @@ network. Failing for it would keep a site from being tried; pretending that it r
 
 from typing import Final
 
-from trihull_infra.emulators.cluster.objects import Object
+from trihull_infra.emulators.cluster.objects import AGENTS, Object
 from trihull_infra.emulators.cluster.store import Key, Store
 
-NAMESPACE: Final = "kube-system"
 HERE: Final = "oci-layout://"  # the only images a local cluster can have
 
 
 def not_run(obj: Object) -> str:
     """Return why a workload of the cluster's own is not run here; empty for every other object."""
     kind, metadata = obj.get("kind"), obj.get("metadata") or {}
-    if metadata.get("namespace") != NAMESPACE or kind not in ("Deployment", "DaemonSet"):
+    if metadata.get("namespace") not in AGENTS.get(str(kind), ()):
         return ""
     if kind == "DaemonSet":
         return "a local cluster has no nodes, and so no pod on each of them"

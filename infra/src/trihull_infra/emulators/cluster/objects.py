@@ -11,6 +11,7 @@ import copy
 import re
 from typing import Any
 
+from trihull_infra import naming
 from trihull_infra.emulators.cluster.errors import ClusterError
 
 Object = dict[str, Any]
@@ -46,7 +47,9 @@ NOT_RUN = frozenset(
         "PersistentVolumeClaim",
     ]
 )
-BUILT_IN_NAMESPACES = ("default", "kube-system")
+BUILT_IN_NAMESPACES = ("default", naming.SYSTEM)
+# Where workloads are a cluster's own; agents.py tells which of them are not run.
+AGENTS = {"Deployment": (naming.SYSTEM,), "DaemonSet": (naming.SYSTEM, naming.ACCELERATORS)}
 # RFC 1123 subdomain, the rule of most names (API conventions, "Names").
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 ROLE_NAME = re.compile(r"[^/%]+")  # roles may hold colons (path segment rule)
@@ -86,7 +89,7 @@ def check(obj: Object) -> tuple[str, str, str]:
         raise ClusterError(
             f"{kind} {name!r}: metadata.name is not a valid name (lower case letters, digits, '-', '.')."
         )
-    if kind in NOT_RUN and (kind, metadata.get("namespace")) != ("DaemonSet", "kube-system"):  # agents.py tells of it
+    if kind in NOT_RUN and metadata.get("namespace") not in AGENTS.get(kind, ()):
         raise ClusterError(f"{kind} {name}: local clusters run Deployments only; a {kind} would never start.")
     if not is_namespaced(kind):
         if metadata.get("namespace"):

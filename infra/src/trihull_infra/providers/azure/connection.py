@@ -23,7 +23,8 @@ def connect(site: Site) -> pulumi.ProviderResource:
     if site.environment.pools.accelerator and capabilities(Cloud.AZURE).device_plugin and spec.device_plugin is None:
         raise SpecError(
             f"{site.environment.name}.yaml: clouds.azure.device_plugin: is missing; pools.accelerator needs it, "
-            "because AKS installs a driver and no device plugin: name the image of NVIDIA's by its digest"
+            "because AKS installs a driver and no device plugin: name the image of NVIDIA's by its digest, or say "
+            "`external` where the platform runs one already"
         )
     pulumi.runtime.register_stack_transformation(_without_aliases)
     return azure_native.Provider("azure", subscription_id=spec.account, location=spec.region)

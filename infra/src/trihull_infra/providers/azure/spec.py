@@ -1,6 +1,7 @@
 """What an environment asks of Azure, beside what it asks of every cloud."""
 
-from typing import Annotated, Final
+import re
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -9,6 +10,8 @@ from trihull_infra.spec.sites import ProvisionedSpec
 
 UUID: Final = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 GROUP: Final = r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers"
+IMAGE: Final = r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$"
+EXTERNAL: Final = "external"
 TagName = Annotated[str, Field(pattern=r"^[^<>%&\\?/]{1,512}$")]
 TagValue = Annotated[str, Field(pattern=r"^.{0,256}$")]
 
@@ -73,15 +76,25 @@ class AzureSpec(ProvisionedSpec):
         min_length=1, description="a list of Entra object ids (lower-case UUIDs): who administers the cluster"
     )
     subscription: str = Field(pattern=UUID, description="a subscription id (a lower-case UUID)")
-    device_plugin: str | None = Field(
+    device_plugin: Annotated[str, Field(pattern=IMAGE)] | Literal["external"] | None = Field(
         default=None,
-        pattern=r"^[a-z0-9.:-]+/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
-        description="the NVIDIA device plugin's image, by digest; needed where pools.accelerator is asked for",
+        description=(
+            "the NVIDIA device plugin's image by digest (host/path@sha256:...), or the word external where the "
+            "platform runs one already; needed where pools.accelerator is asked for"
+        ),
     )
     tags: dict[TagName, TagValue] = Field(default_factory=dict, description="more tags, on this cloud only")
     existing: Existing = Field(
         default=Existing(), description="what is there already and is used in place of something new"
     )
+
+    @field_validator("device_plugin", mode="before")
+    @classmethod
+    def _an_image_or_a_word(cls, value: object) -> object:
+        """Tell of one mistake, where the union would tell of one for each of its members."""
+        if value is None or (isinstance(value, str) and (value == EXTERNAL or re.fullmatch(IMAGE, value))):
+            return value
+        raise ValueError("expected the device plugin's image by digest (host/path@sha256:...), or the word external")
 
     @property
     def account(self) -> str:
@@ -90,7 +103,11 @@ class AzureSpec(ProvisionedSpec):
 
     def agent_image(self, agent: str) -> str | None:
         """Return the image that this site names for an agent."""
-        return {"device-plugin": self.device_plugin}.get(agent)
+        return None if self.runs_already(agent) else {"device-plugin": self.device_plugin}.get(agent)
+
+    def runs_already(self, agent: str) -> bool:
+        """Return whether the platform runs an agent in this site's cluster."""
+        return agent == "device-plugin" and self.device_plugin == EXTERNAL
 
     @property
     def own_tags(self) -> dict[str, str]:
