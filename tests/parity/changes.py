@@ -144,9 +144,13 @@ def planned(
 
 
 def compared(before: Recording, after: Recording) -> dict[Key, str]:
-    """Return `create`, `delete`, `update (properties)` or `replace (properties)` by type and name."""
+    """Return `create`, `delete`, `retain`, `update (properties)` or `replace (properties)` by type and name.
+
+    What is retained leaves the engine's state and stays in the cloud.
+    """
     old, new = _custom(before), _custom(after)
-    operations = {key: "create" for key in new if key not in old} | {key: "delete" for key in old if key not in new}
+    gone = {key: "retain" if old[key].retained else "delete" for key in old if key not in new}
+    operations = {key: "create" for key in new if key not in old} | gone
     for key in old.keys() & new.keys():
         changes = _changes(old[key], new[key])
         if changes:

@@ -60,6 +60,7 @@ class Resource(Registered):
     parent: str
     provider: str
     protect: bool
+    retained: bool  # left in the cloud when the program registers it no more
     ignore_changes: tuple[str, ...]
     delete_before_replace: bool
     aliases: int
@@ -179,6 +180,7 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     provider=request.provider,
                     protect=request.protect,
+                    retained=request.retainOnDelete,
                     ignore_changes=tuple(request.ignoreChanges),
                     delete_before_replace=request.deleteBeforeReplace,
                     aliases=len(request.aliases),

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.parity.changes import CHANGES, GOLDEN, compared, local, register, table
+from tests.parity.changes import CHANGES, GOLDEN, compared, local, planned, register, table
 from tests.parity.tokens import BUCKETS, CLUSTERS, KEYS, POOLS, PROVISIONED, REGISTRIES
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder.recording import looked_up
@@ -31,6 +31,33 @@ USUAL = {
 }
 
 
+# What else stays with the keys, and what of theirs goes: what nothing that they encrypted is read through.
+USED_THROUGH = {
+    Cloud.AWS: set[tuple[str, str]](),
+    Cloud.GCP: {
+        ("gcp:kms/keyRing:KeyRing", "keys-ring"),
+        *(
+            ("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember", f"keys-{purpose}-use")
+            for purpose in ("data", "disks", "images", "logs", "secrets")
+        ),
+    },
+    Cloud.AZURE: {
+        ("azure-native:keyvault:Vault", "keys-vault"),
+        ("azure-native:managedidentity:UserAssignedIdentity", "keys-identity"),
+        ("azure-native:authorization:RoleAssignment", "keys-used"),
+        ("azure-native:authorization:RoleAssignment", "cluster-uses-key"),
+        ("azure-native:authorization:RoleAssignment", "cluster-reads-disk-encryption"),
+        ("azure-native:compute:DiskEncryptionSet", "keys-disk-encryption"),
+    },
+}
+ENDED = {
+    Cloud.AWS: {
+        "identity-serving-key",
+        *(f"keys-{purpose}-alias" for purpose in ("data", "disks", "images", "logs", "secrets")),
+    },
+    Cloud.GCP: {"keys-agent-artifactregistry", "keys-agent-container"},  # accounts of Google's, which no API ends
+    Cloud.AZURE: {"logs-keys-diagnostics"},
+}
 LOGS = {"logs-account"}  # where Azure keeps flow logs: they go with it, once nobody asks for them
 
 
@@ -62,6 +89,33 @@ def test_no_change_ends_what_holds_data_or_identity(cloud: Cloud, name: str) -> 
         if line.startswith(("replace ", "delete ")) and line.split(" ")[1] in kept and line.split(" ")[2] not in LOGS
     ]
     assert ended == []
+
+
+def test_keys_that_are_switched_off_stay_where_they_are(cloud: Cloud) -> None:
+    """And all through which a cloud uses them for what they encrypted: a registry, disks, objects, secrets."""
+    environment = local()
+    del environment["keys"]  # as everywhere but with the emulators, which can make them again
+    gone = [
+        line.split(" ")[:3]
+        for line in planned(CHANGES["keys that the clouds manage"], cloud, environment, register(environment, cloud))
+        if line.startswith(("retain ", "delete ", "replace "))
+    ]
+    kept = {(token, name) for operation, token, name in gone if operation == "retain"}
+    keys = register(environment, cloud).of_type(KEYS[cloud])
+    assert len(keys) == 5
+    assert {(one.type, one.name) for one in keys} | USED_THROUGH[cloud] == kept
+    ended = {name for operation, _, name in gone if operation != "retain"}
+    assert ended <= ENDED[cloud]
+    assert not any(line.startswith("retain ") for line in planned_on(cloud)["keys that the clouds manage"])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_keys_stay_unless_an_environment_says_that_they_need_not(cloud: Cloud, keep: bool) -> None:
+    environment = local()
+    environment["keys"] = {"keep": keep}
+    kept = [one for one in register(environment, cloud).resources if one.retained]
+    assert {one.type for one in kept} >= {KEYS[cloud]} if keep else kept == []
+    assert not any(one.type in (CLUSTERS[cloud], BUCKETS[cloud], REGISTRIES[cloud]) for one in kept)
 
 
 @pytest.mark.parametrize("name", sorted(USUAL))

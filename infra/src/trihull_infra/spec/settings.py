@@ -50,6 +50,10 @@ class KeysSpec(Spec):
     own: bool = Field(
         default=True, description="true or false: keys in your account; false for those that the cloud manages"
     )
+    keep: bool = Field(
+        default=True,
+        description="true or false: whether keys stay in your account when they are switched off, or the site is gone",
+    )
     rotation_days: int = Field(
         default=365,
         ge=90,

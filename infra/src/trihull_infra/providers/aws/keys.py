@@ -1,4 +1,8 @@
-"""Keys on AWS: a KMS key for each purpose, rotated, whose policy lets in the account and the services that use it."""
+"""Keys on AWS: a KMS key for each purpose, rotated, whose policy lets in the account and the services that use it.
+
+Unless `keys.keep` is false, a key is left where it is when nobody asks for it any more, with its policy: what it
+encrypted is read by it. Whoever knows that there is nothing left of that schedules its end in KMS.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -53,7 +57,10 @@ class Keys(pulumi.ComponentResource):
             policy=policy(site, purpose),
             tags=site.labels,
             opts=pulumi.ResourceOptions(
-                parent=self, protect=site.environment.protect, aliases=_moved(said.before, "key")
+                parent=self,
+                protect=site.environment.protect,
+                retain_on_delete=site.environment.keys.keep,
+                aliases=_moved(said.before, "key"),
             ),
         )
 

@@ -158,8 +158,10 @@ class Cluster(pulumi.ComponentResource):
             wanted["uses-key"] = (roles.KEY_USER, secrets)
             wanted["reads-disk-encryption"] = (roles.READER, keys.disks.id)
         principal = self.identity.principal_id
+        # What the nodes' disks were made with stays, and so does the right to use it.
+        kept = {"uses-key", "reads-disk-encryption"} if site.environment.keys.keep else set()
         return [
-            roles.assign(f"{name}-{part}", site, self, role=role, scope=scope, principal=principal)
+            roles.assign(f"{name}-{part}", site, self, role=role, scope=scope, principal=principal, kept=part in kept)
             for part, (role, scope) in wanted.items()
         ]
 

@@ -4,6 +4,9 @@ The vault answers on the network: AKS's encryption of secrets does not work thro
 that uses a managed identity of ours. Roles open it, nothing else: no access policy, no right of whoever deploys.
 Sources, looked up on 2026-11-24: "Add KMS etcd encryption to an AKS cluster", limitations, MicrosoftDocs/azure-aks-docs
 articles/aks/use-kms-etcd-encryption.md @fb060abe6a8f; MicrosoftDocs/azure-docs issue 61064 (registries).
+
+Unless `keys.keep` is false, vault, keys and all through which they are used stay where they are when nobody asks for
+them any more: what they encrypted is read by them. They end with their resource group, and can be had back for a while.
 """
 
 from typing import Final
@@ -95,7 +98,9 @@ class Keys(pulumi.ComponentResource):
                     ),
                 ),
                 tags=site.labels,
-                opts=pulumi.ResourceOptions(parent=self, protect=site.environment.protect),
+                opts=pulumi.ResourceOptions(
+                    parent=self, protect=site.environment.protect, retain_on_delete=site.environment.keys.keep
+                ),
             )
         self.uris = {purpose: key.key_uri_with_version for purpose, key in self.keys.items()}
 
@@ -119,6 +124,7 @@ class Keys(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=site.environment.protect,
+                retain_on_delete=site.environment.keys.keep,
                 # Azure fixes it when a vault is made, and `protect` of an environment may change.
                 ignore_changes=["properties.softDeleteRetentionInDays"],
             ),
@@ -132,7 +138,7 @@ class Keys(pulumi.ComponentResource):
             resource_name_=site.name("keys"),
             location=site.spec.region,
             tags=site.labels,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=site.environment.keys.keep),
         )
         self.grants.append(
             roles.assign(
@@ -142,6 +148,7 @@ class Keys(pulumi.ComponentResource):
                 role=roles.KEY_ENCRYPTION_USER,
                 scope=self.scope,
                 principal=self.identity.principal_id,
+                kept=site.environment.keys.keep,
             )
         )
         self.disks = compute.DiskEncryptionSet(
@@ -156,7 +163,12 @@ class Keys(pulumi.ComponentResource):
             active_key=compute.KeyForDiskEncryptionSetArgs(key_url=self.uris[Purpose.DISKS]),
             rotation_to_latest_key_version_enabled=True,
             tags=site.labels,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.grants, protect=site.environment.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=self.grants,
+                protect=site.environment.protect,
+                retain_on_delete=site.environment.keys.keep,
+            ),
         )
 
 

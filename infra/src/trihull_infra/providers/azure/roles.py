@@ -68,12 +68,14 @@ def assign(
     principal_type: str | None = "ServicePrincipal",
     condition: str | None = None,
     after: Sequence[pulumi.Resource] = (),
+    kept: bool = False,
 ) -> authorization.RoleAssignment:
     """Give a principal a role on a scope, under a condition where one is given.
 
     The assignment's name is a UUID made from environment and logical name. `principal_type` None lets Azure look it up
-    (people and groups). Of an assignment Azure lets condition and description be edited, nothing else: "Add or edit
-    Azure role assignment conditions using the REST API", MicrosoftDocs/azure-docs
+    (people and groups); `kept` leaves the assignment where it is when nobody asks for it any more. Of an assignment
+    Azure lets condition and description be edited, nothing else: "Add or edit Azure role assignment conditions using
+    the REST API", MicrosoftDocs/azure-docs
     articles/role-based-access-control/conditions-role-assignments-rest.md @10b1ce7a1dd3, on 2026-11-24.
     """
     subscription = site.spec.account
@@ -87,5 +89,7 @@ def assign(
         condition=condition,
         condition_version=None if condition is None else "2.0",
         # Azure refuses to change an assignment, and its name stays the same.
-        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(
+            parent=parent, delete_before_replace=True, depends_on=list(after), retain_on_delete=kept
+        ),
     )

@@ -5,8 +5,10 @@ no other. Sources, 2026-11-24: hashicorp/terraform-provider-google @e03b7622a26c
 project_service_identity and logging_project_bucket_config. That disks are encrypted by Compute Engine's agent and
 secrets by GKE's is as generally known; Google's pages on either were found and not read through.
 
-Key rings and keys are never deleted and their names never free again: what `destroy` ends are the keys' versions, after
-the days below. A site that is made again needs other names: `generation` in the environment (spec.py).
+Key rings and keys are never deleted and their names never free again. Unless `keys.keep` is false, the keys' versions
+and the services' right to use them stay as well when nobody asks for them any more: what they encrypted is read by
+them. Whoever knows that there is nothing left of that destroys the versions. A site that is made again needs other names:
+`generation` in the environment (spec.py).
 """
 
 from typing import Final
@@ -49,7 +51,9 @@ class Keys(pulumi.ComponentResource):
                     crypto_key_id=self.ids[purpose],
                     role=USE,
                     member=pulumi.Output.concat("serviceAccount:", agent),
-                    opts=pulumi.ResourceOptions(parent=self),
+                    opts=pulumi.ResourceOptions(
+                        parent=self, retain_on_delete=given is None and site.environment.keys.keep
+                    ),
                 )
                 for purpose, agent in self._users(name, site, network).items()
             ]
@@ -63,7 +67,11 @@ class Keys(pulumi.ComponentResource):
             location=site.spec.region,
             # A name that changes would make another ring, and other keys with it.
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[network.component], protect=guarded, ignore_changes=["name"]
+                parent=self,
+                depends_on=[network.component],
+                protect=guarded,
+                retain_on_delete=site.environment.keys.keep,
+                ignore_changes=["name"],
             ),
         )
         self.keys = {
@@ -76,7 +84,10 @@ class Keys(pulumi.ComponentResource):
                 destroy_scheduled_duration=f"{DESTROYED_AFTER_DAYS * DAY_S}s",
                 labels=site.labels,
                 opts=pulumi.ResourceOptions(
-                    parent=self, protect=guarded, ignore_changes=["keyRing", "destroyScheduledDuration"]
+                    parent=self,
+                    protect=guarded,
+                    retain_on_delete=site.environment.keys.keep,
+                    ignore_changes=["keyRing", "destroyScheduledDuration"],
                 ),
             )
             for purpose in Purpose
