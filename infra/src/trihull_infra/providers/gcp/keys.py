@@ -2,13 +2,14 @@
 
 Services use a key as an agent of theirs, an account of Google's in the project; each may use the key of its purpose and
 no other. Sources, 2026-11-24: hashicorp/terraform-provider-google @e03b7622a26c, website/docs/r:
-project_service_identity and logging_project_bucket_config. That disks are encrypted by Compute Engine's agent and
-secrets by GKE's is as generally known; Google's pages on either were found and not read through.
+project_service_identity and logging_project_bucket_config. That nodes' disks are encrypted by Compute Engine's agent
+and secrets by GKE's: GoogleCloudPlatform/cloud-foundation-fabric, modules/project/cmek.tf @cc24046be (2025-12-14), and
+the address of Compute Engine's: service-agents.yaml beside it @275dd6a9e (2026-04-22); both on 2026-11-28.
 
 Key rings and keys are never deleted and their names never free again. Unless `keys.keep` is false, the keys' versions
 and the services' right to use them stay as well when nobody asks for them any more: what they encrypted is read by
-them. Whoever knows that there is nothing left of that destroys the versions. A site that is made again needs other names:
-`generation` in the environment (spec.py).
+them. Whoever knows that there is nothing left of that destroys the versions. A site that is made again needs other
+names: `generation` in the environment (spec.py).
 """
 
 from typing import Final

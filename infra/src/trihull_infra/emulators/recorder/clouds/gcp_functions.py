@@ -12,8 +12,10 @@ PROJECT: Final = guards.PROJECT
 NUMBER: Final = "100000000001"
 ZONES: Final = ("a", "b", "c")
 GKE_VERSION: Final = "1.33.5-gke.1080000"
-# Services whose agents have an address that does not follow from the service's own name.
-# As generally known and as public configurations have them; Google's reference of them was not looked up.
+# Services whose agents have an address that does not follow from the service's own name. Source, on 2026-11-28:
+# GoogleCloudPlatform/cloud-foundation-fabric, modules/project/service-agents.yaml @275dd6a9e (2026-04-22), in which
+# Artifact Registry's and Logging's have the usual form. Google's own page (docs.cloud.google.com/iam/docs/service-
+# agents) says that forms may change; programs ask for addresses wherever the provider has a function for it.
 AGENTS: Final = {"container": "container-engine-robot", "compute": "compute-system", "storage": "gs-project-accounts"}
 
 
@@ -51,6 +53,7 @@ def invoke(
             return {"id": email, "emailAddress": email, "member": f"serviceAccount:{email}", "project": project}
         case "getProjectCmekSettings":
             name = f"projects/{project}/cmekSettings"
+            # From memory: no source says what these look like. Programs take it as it comes.
             agent = f"cmek-p{NUMBER}@gcp-sa-logging.iam.gserviceaccount.com"
             return {"id": name, "name": name, "project": project, "kmsKeyName": "", "serviceAccountId": agent}
         case "getZones":
