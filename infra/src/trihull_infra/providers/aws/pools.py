@@ -89,7 +89,8 @@ class Pools(pulumi.ComponentResource):
         self.tags = [tag for share in shares for tag in self._tags(name, site, share)]
         self.upgrades: Upgrades | None = None
         if site.environment.upgrades.automatic == "patch":
-            self.upgrades = upgrades(site, cluster, self.groups, child)
+            templates = [one.id for one in (self.template, self.accelerated_template) if one is not None]
+            self.upgrades = upgrades(site, base, cluster, self.groups, templates, child)
         self.addons: list[eks.Addon] = []
         if site.spec.existing.cluster is None:  # else they are its owner's
             self._addons(name, site, cluster)

@@ -251,6 +251,12 @@ def _schedule(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     return name, {"arn": f"arn:aws:scheduler:{where}:{ACCOUNT}:schedule/{name}"}
 
 
+def _queue(request: Request, where: str) -> tuple[str, dict[str, Any]]:
+    name = request.text("name")
+    url = f"https://sqs.{where}.amazonaws.com/{ACCOUNT}/{name}"
+    return url, {"arn": f"arn:aws:sqs:{where}:{ACCOUNT}:{name}", "url": url}
+
+
 def _oidc_provider(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{request.text('url').removeprefix('https://')}"
     return arn, {"arn": arn}
@@ -284,6 +290,7 @@ RULES: Final[Mapping[str, Callable[[Request, str], tuple[str, dict[str, Any]]]]]
     "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:scheduler/scheduleGroup:ScheduleGroup": _schedule_group,
     "aws:scheduler/schedule:Schedule": _schedule,
+    "aws:sqs/queue:Queue": _queue,
     "aws:route53/healthCheck:HealthCheck": _health_check,
     "aws:route53/record:Record": _record,
 }
