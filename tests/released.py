@@ -56,7 +56,8 @@ class Made:
     def attach(self, about: Descriptor, kind: str, predicate: Mapping[str, Any], key: SigningKey | None = None) -> str:
         """Attach a statement about `about` to it."""
         statement = Statement(kind, (Named("digits", about.digest),), predicate)
-        return attached.attach(self.registry, about, statement, key)
+        (digest,) = attached.attach(self.registry, [(about, statement)], key)
+        return digest
 
     def remove(self, kind: str) -> None:
         """Take all evidence of a kind away, from wherever it is attached."""

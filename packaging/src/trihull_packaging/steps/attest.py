@@ -35,23 +35,23 @@ def run(registry: Registry, subject: Subject, key: "SigningKey | None") -> tuple
         key: signs every statement, and the image; None leaves them unsigned.
     """
 
-    def said(kind: str, about: Descriptor, name: str, predicate: Mapping[str, object]) -> Attestation:
-        made = Statement(kind, (Named(name, about.digest),), predicate)
-        return Attestation(kind, attach(registry, about, made, key))
+    def about(to: Descriptor, name: str, kind: str, predicate: Mapping[str, object]) -> tuple[Descriptor, Statement]:
+        return to, Statement(kind, (Named(name, to.digest),), predicate)
 
     name, index = subject.name, subject.index
-    result = [
-        said(statement.SBOM, found.manifest, f"{name} {platform}", sbom.document(subject, platform))
+    said = [
+        about(found.manifest, f"{name} {platform}", statement.SBOM, sbom.document(subject, platform))
         for platform, found in sorted(subject.platforms.items())
     ]
-    result += [
-        said(statement.PROVENANCE, index, name, provenance.document(subject)),
-        said(statement.GATE, index, name, gate.document(subject)),
-        said(statement.MODEL_CARD, index, name, model_card.document(subject)),
+    said += [
+        about(index, name, statement.PROVENANCE, provenance.document(subject)),
+        about(index, name, statement.GATE, gate.document(subject)),
+        about(index, name, statement.MODEL_CARD, model_card.document(subject)),
     ]
     if key is not None:
-        result.append(said(statement.SIGNATURE, index, name, {}))
-    return tuple(result)
+        said.append(about(index, name, statement.SIGNATURE, {}))
+    digests = attach(registry, said, key)
+    return tuple(Attestation(one.predicate_type, digest) for (_, one), digest in zip(said, digests, strict=True))
 
 
 def subject_of(

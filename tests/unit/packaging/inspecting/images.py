@@ -4,7 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ class Memory:
     def blob_file(self, descriptor: Descriptor) -> AbstractContextManager[Path]:
         raise AssertionError("inspecting reads blobs as they come")
 
-    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
+    def write_blob(self, descriptor: Descriptor, content: Path | bytes, *, asked: bool = False) -> int:
         raise AssertionError("inspecting writes nothing")
 
     def read_manifest(self, reference: str) -> Manifest:
@@ -70,6 +70,9 @@ class Memory:
         return Manifest(digest, self.types.get(digest, ""), self.blobs[digest])
 
     def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
+        raise AssertionError("inspecting writes nothing")
+
+    def write_evidence(self, documents: Sequence[Manifest]) -> None:
         raise AssertionError("inspecting writes nothing")
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:

@@ -6,10 +6,8 @@ A plain statement is stored as it is, a signed one as a sigstore bundle. Sources
 
 import io
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from trihull_runtime.artifacts.errors import ContentError, LayoutError
@@ -44,18 +42,24 @@ class Attached:
     problem: str = ""
 
 
-def attach(registry: Registry, subject: Descriptor, statement: Statement, key: SigningKey | None) -> str:
-    """Store a statement beside what it is about, signed when there is a key; returns its manifest's digest.
+def attach(registry: Registry, said: Sequence[tuple[Descriptor, Statement]], key: SigningKey | None) -> list[str]:
+    """Store statements beside what they are about, signed when there is a key; returns their manifests' digests.
 
     Args:
-        registry: where the subject is.
-        subject: the index, or a platform's manifest.
-        statement: what to say of it.
-        key: None stores the plain statement.
+        registry: where the subjects are.
+        said: the index or a platform's manifest, and what to say of it.
+        key: None stores the plain statements.
 
     Raises:
-        RegistryError, LayoutError: it could not be stored.
+        RegistryError, LayoutError: they could not be stored.
     """
+    documents = [_stored(registry, subject, statement, key) for subject, statement in said]
+    registry.write_evidence(documents)
+    return [document.digest for document in documents]
+
+
+def _stored(registry: Registry, subject: Descriptor, statement: Statement, key: SigningKey | None) -> Manifest:
+    """Store what a statement's manifest is made of, and return that."""
     data = statement.to_bytes()
     kind, ending = MEDIA_TYPE, "intoto.json"
     annotations = {"in-toto.io/predicate-type": statement.predicate_type}
@@ -78,9 +82,7 @@ def attach(registry: Registry, subject: Descriptor, statement: Statement, key: S
             "annotations": annotations,
         }
     )
-    digest = bytes_digest(manifest)
-    registry.write_manifest(Manifest(digest, MANIFEST_TYPE, manifest))
-    return digest
+    return Manifest(bytes_digest(manifest), MANIFEST_TYPE, manifest)
 
 
 def read(registry: Registry, subject: str) -> tuple[Attached, ...]:
@@ -152,8 +154,5 @@ def _layer(manifest: Mapping[str, Any], source: str) -> Descriptor:
 
 def _put(registry: Registry, media_type: str, data: bytes) -> dict[str, Any]:
     blob = Descriptor(media_type, bytes_digest(data), len(data))
-    with tempfile.NamedTemporaryFile(prefix="trihull-evidence.") as file:
-        file.write(data)
-        file.flush()
-        registry.write_blob(blob, Path(file.name))
+    registry.write_blob(blob, data)
     return {"mediaType": media_type, "digest": blob.digest, "size": blob.size_bytes}

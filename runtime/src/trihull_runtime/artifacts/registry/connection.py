@@ -1,12 +1,11 @@
 """One repository's HTTP: python-dxf's authentication below, our time limits, retries and errors around every request.
 
-Every thread has a connection of its own. A request that could go better later is made again (`retrying`); what a
-registry says otherwise becomes one clear error. Credentials are sent to the registry's own host, and to the token
-service that it names, and nowhere else.
+Connections are kept and used again by whichever thread comes next. A request that could go better later is made again
+(`retrying`); what a registry says otherwise becomes one clear error. Credentials are sent to the registry's own host,
+and to the token service that it names, and nowhere else.
 """
 
 import os
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -15,6 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import dxf
 import requests
+import requests.adapters
+import requests.utils
 import urllib3
 from dxf import exceptions as dxf_errors
 
@@ -24,6 +25,8 @@ from trihull_runtime.artifacts.registry.retrying import TEMPORARY, Retry
 
 CA_VARIABLE: Final = "TRIHULL_REGISTRY_CA"  # a file of certificates to trust beside none: a registry with its own CA
 TIMEOUT_S: Final = (10.0, 60.0)  # to connect, and between two answers of the server
+TIMEOUT: Final = urllib3.Timeout(connect=TIMEOUT_S[0], read=TIMEOUT_S[1])
+REDIRECTS: Final = (301, 302, 303, 307, 308)
 REDIRECTS_MAX: Final = 5
 SHOWN_CHARACTERS: Final = 200
 Broken = (
@@ -48,6 +51,25 @@ class MissingError(AnsweredError, ContentError):
     """The registry does not have what was asked for."""
 
 
+@dataclass(frozen=True)
+class _Client:
+    """One connection that is kept, and who it is signed in as.
+
+    Attributes:
+        dxf: signs in, and follows redirects.
+        session: below it.
+        pool: below that: what needs neither is asked there, at half the cost. None where a proxy stands between.
+    """
+
+    dxf: Any
+    session: requests.Session
+    pool: urllib3.HTTPConnectionPool | None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.session.close()
+
+
 @dataclass
 class Connection:
     """A repository's connections.
@@ -65,7 +87,7 @@ class Connection:
     keychain: Keychain
     retry: Retry = field(default_factory=Retry)
     insecure: bool | None = None
-    _threads: threading.local = field(default_factory=threading.local, repr=False)
+    _idle: list[_Client] = field(default_factory=list, repr=False)  # that no request is using
     _used: list[Credentials | None] = field(default_factory=list, repr=False)
 
     @property
@@ -116,9 +138,10 @@ class Connection:
         begun, failures = self.retry.clock(), 0
         while True:
             failures += 1
+            address = path if isinstance(path, str) else path()
+            client = self._take()
             try:
-                address = path if isinstance(path, str) else path()
-                response = self._once(method, address, body(), options)
+                response = self._once(client, method, address, body(), options)
                 if response.status_code in expect:
                     return consume(response)
                 problem: RegistryError = self._problem(response, doing)
@@ -127,12 +150,15 @@ class Connection:
                 response.close()
                 if lasts:
                     raise problem
-            except requests.exceptions.SSLError as error:  # it will not get another certificate by asking again
+            except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
+                # It will not get another certificate by asking again.
                 advice = f"trust its authority with {CA_VARIABLE}=FILE if it is yours"
                 raise RegistryError(f"{self.name}: {doing}: {_said(error)}; {advice}") from error
             except Broken as error:
                 problem, after = RegistryError(f"{self.name}: {doing}: {_said(error)}"), None
-                self._forget()
+                client.close()  # nobody knows its state after a failure; it is opened again when it is used
+            finally:
+                self._idle.append(client)
             wait_s = self.retry.wait_s(failures, after)
             if failures >= self.retry.attempts or self.retry.clock() - begun + wait_s > self.retry.total_s:
                 problem.args = (f"{problem} (tried {failures} times; run it again when the registry is well)",)
@@ -145,23 +171,30 @@ class Connection:
         return f"{'http' if self.plain else 'https'}://{self.host}/v2/{self.repository}/"
 
     def _once(
-        self, method: str, path: str, body: bytes | BinaryIO | None, options: Mapping[str, Any]
+        self, client: _Client, method: str, path: str, body: bytes | BinaryIO | None, options: Mapping[str, Any]
     ) -> requests.Response:
-        client = self._client()
         address = urljoin(self.address, path)
         own = urlsplit(address).netloc == self.host
+        plain = body is None or isinstance(body, bytes)
         try:
-            if own and (body is None or isinstance(body, bytes)):
-                result: requests.Response = client._base_request(method, address, data=body, **options)
+            if own and client.pool is not None:
+                response = self._ask(client, client.pool, method, address, body, options)
+                if response.status_code not in ((*REDIRECTS, 401) if plain else (401,)):
+                    return response
+                response.close()
+            if own and plain:
+                result: requests.Response = client.dxf._base_request(method, address, data=body, **options)
                 return result
             # A file is not sent twice, as signing in amid a request would: whoever opened the upload has signed in.
             # And a storage service that the registry sends uploads to learns no credentials of ours.
-            signed = {**options.get("headers", {}), **(client._headers if own else {})}
-            sent: requests.Response = client._sessions[0].request(
-                method, address, data=body, timeout=TIMEOUT_S, allow_redirects=False, verify=client._tlsverify,
+            if own and client.pool is not None:  # the token ended between the upload's opening and its content
+                raise requests.ConnectionError("signed out amid an upload")
+            signed = {**options.get("headers", {}), **(client.dxf._headers if own else {})}
+            sent: requests.Response = client.session.request(
+                method, address, data=body, timeout=TIMEOUT_S, allow_redirects=False, verify=client.dxf._tlsverify,
                 **{**options, "headers": signed},
             )  # fmt: skip
-            if own and sent.status_code == 401:  # the token ended between the upload's opening and its content
+            if own and sent.status_code == 401:
                 sent.close()
                 raise requests.ConnectionError("signed out amid an upload")
             return sent
@@ -176,24 +209,61 @@ class Connection:
         except (dxf_errors.DXFError, requests.RequestException, KeyError, ValueError, AssertionError) as error:
             raise RegistryError(f"{self.name}: {type(error).__name__}: {_said(error)}") from error
 
-    def _client(self) -> Any:
-        client = getattr(self._threads, "client", None)
-        if client is None:
-            verify = os.environ.get(CA_VARIABLE) or True
-            client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=verify)
-            client.__enter__()  # a session: one connection that is kept
-            # Without this, requests would put what ~/.netrc has for the host over our own.
-            client._sessions[0].auth = lambda request: request  # type: ignore[union-attr]  # entered: it is a session
-            client._sessions[0].max_redirects = REDIRECTS_MAX  # type: ignore[union-attr]  # entered: it is a session
-            client._timeout = TIMEOUT_S  # type: ignore[assignment]  # requests takes a pair, which dxf's types do not say
-            self._threads.client = client
-        return client
+    def _ask(
+        self,
+        client: _Client,
+        pool: urllib3.HTTPConnectionPool,
+        method: str,
+        address: str,
+        body: bytes | BinaryIO | None,
+        options: Mapping[str, Any],
+    ) -> requests.Response:
+        """Make a request as `requests` would make it, but for redirects and signing in."""
+        headers = {"Accept": "*/*", **options.get("headers", {}), **client.dxf._headers}
+        if method not in ("get", "head"):
+            size = len(body or b"") if body is None or isinstance(body, bytes) else os.fstat(body.fileno()).st_size
+            headers["Content-Length"] = str(size)
+        parts = urlsplit(address)
+        answer = pool.urlopen(
+            method.upper(), f"{parts.path}?{parts.query}" if parts.query else parts.path, body, headers,
+            retries=False, redirect=False, preload_content=False, decode_content=False, timeout=TIMEOUT,
+        )  # fmt: skip
+        response = requests.Response()
+        response.status_code, response.reason, response.url = answer.status, answer.reason or "", address
+        response.headers.update(answer.headers)
+        response.raw = answer
+        if not options.get("stream"):
+            response.content  # noqa: B018  # read it, so that the connection is free
+        return response
 
-    def _forget(self) -> None:
-        """Close this thread's connection, whose state nobody knows after a failure."""
-        client = self._threads.__dict__.pop("client", None)
-        if client is not None:
-            client.__exit__(None, None, None)
+    def _take(self) -> _Client:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        verify = os.environ.get(CA_VARIABLE) or True
+        client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=verify)
+        client.__enter__()  # a session: one connection that is kept
+        session = client._sessions[0]
+        assert isinstance(session, requests.Session)
+        # Without this, requests would put what ~/.netrc has for the host over our own.
+        session.auth = lambda request: request
+        session.max_redirects = REDIRECTS_MAX
+        client._timeout = TIMEOUT_S  # type: ignore[assignment]  # requests takes a pair, which dxf's types do not say
+        return _Client(client, session, self._pool(session, verify))
+
+    def _pool(self, session: requests.Session, verify: bool | str) -> urllib3.HTTPConnectionPool | None:
+        """Return what `requests` would use for this registry, by the environment's settings; None with a proxy."""
+        settings = session.merge_environment_settings(self.address, {}, None, verify, None)
+        if requests.utils.select_proxy(self.address, settings["proxies"]):
+            return None
+        adapter = session.get_adapter(self.address)
+        assert isinstance(adapter, requests.adapters.HTTPAdapter)
+        pool = adapter.get_connection_with_tls_context(
+            requests.Request("GET", self.address).prepare(), settings["verify"]
+        )
+        adapter.cert_verify(pool, self.address, settings["verify"], None)
+        return pool
 
     def _sign_in(self, client: Any, response: requests.Response) -> None:
         if urlsplit(response.url).netloc != self.host:  # whoever a registry redirects to may not ask for its password

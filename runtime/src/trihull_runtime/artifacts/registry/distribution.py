@@ -5,10 +5,12 @@ PUT with its length: no chunks, which some registries do not take. Uploads that 
 go on by Range. Nothing that a registry gives is believed: sizes and digests are counted here.
 """
 
+import io
 import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -17,8 +19,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import requests
 
 from trihull_runtime.artifacts.errors import ContentError, RegistryError
+from trihull_runtime.artifacts.registry import listing
 from trihull_runtime.artifacts.registry.blobs import bytes_digest, document_bytes
-from trihull_runtime.artifacts.registry.connection import AnsweredError, Connection, MissingError
+from trihull_runtime.artifacts.registry.connection import Connection, MissingError
 from trihull_runtime.artifacts.registry.downloads import Download, document_of
 from trihull_runtime.artifacts.registry.keychain import Keychain
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
@@ -34,12 +37,12 @@ ACCEPT: Final = ", ".join(
         "application/vnd.docker.distribution.manifest.v2+json",
     )
 )
-WITHOUT_REFERRERS: Final = (400, 404, 405)  # what registries answer that never heard of the referrers API
 # What Debian's docker-registry answered for a manifest, seldom, while another push wrote the same blob; it said too
 # that the digest is invalid, as if it had read an empty link (inferred). Blobs were asked for before, so it passes.
 PASSING: Final = frozenset({"MANIFEST_BLOB_UNKNOWN"})
-PARTS_MAX: Final = 100  # of a list of referrers
 WRITERS_MAX: Final = 8  # attempts to add to a list that others add to as well
+LISTED_MAX: Final = 4  # attempts to stay in it
+PARALLEL: Final = 4  # manifests of one subject
 
 
 class DistributionRegistry:
@@ -121,18 +124,17 @@ class DistributionRegistry:
                 self.read_blob(descriptor, file)
             yield path
 
-    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
-        """Send a file; returns the bytes sent."""
-        if path.stat().st_size != descriptor.size_bytes:
-            raise RegistryError(
-                f"{path}: has {path.stat().st_size} bytes, not the {descriptor.size_bytes} of {descriptor.digest}"
-            )
-        if self.has_blob(descriptor):
+    def write_blob(self, descriptor: Descriptor, content: Path | bytes, *, asked: bool = False) -> int:
+        """Send a file or a document; returns the bytes sent."""
+        size, what = (len(content), "it") if isinstance(content, bytes) else (content.stat().st_size, str(content))
+        if size != descriptor.size_bytes:
+            raise RegistryError(f"{what}: has {size} bytes, not the {descriptor.size_bytes} of {descriptor.digest}")
+        if not asked and self.has_blob(descriptor):
             return 0
         for other in self._mounts:
             if self._mounted(descriptor, other):
                 return 0
-        self._send(descriptor, path)
+        self._send(descriptor, content)
         return descriptor.size_bytes
 
     def read_manifest(self, reference: str) -> Manifest:
@@ -154,17 +156,32 @@ class DistributionRegistry:
 
     def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
         """Store a manifest, found by its digest or by a tag; evidence is listed for what it refers to."""
-        if bytes_digest(manifest.data) != manifest.digest:
-            raise RegistryError(f"{self.name}: {manifest.digest} is not the digest of its bytes; nothing was written")
         response = self._put(manifest, tag or manifest.digest)
-        document = json.loads(manifest.data)
-        subject = subject_of(document)
-        if subject is not None and "OCI-Subject" not in response.headers:
-            self._list(subject, _entry(manifest, document))
+        subject = subject_of(json.loads(manifest.data))
+        if subject is not None and not _lists(response):
+            self._list(subject, [manifest])
+
+    def write_evidence(self, documents: Sequence[Manifest]) -> None:
+        """Store manifests side by side; then their subjects' lists, and look at those again: others write them too."""
+        missing = list(documents)
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for _ in range(LISTED_MAX):
+                answers = list(pool.map(lambda document: self._put(document, document.digest), missing))
+                without = [document for document, answer in zip(missing, answers, strict=True) if not _lists(answer)]
+                ours = listing.by_subject(without)
+                theirs = [subject for subject in listing.by_subject(missing) if subject not in ours]
+                list(pool.map(self._list, ours.keys(), ours.values()))
+                found = [*pool.map(self._listed, map(listing.fallback, ours)), *pool.map(self._entries, theirs)]
+                known = {entry.get("digest") for entries in found for entry in entries}
+                missing = [document for document in missing if document.digest not in known]
+                if not missing:
+                    return
+        subjects = ", ".join(listing.by_subject(missing))
+        raise RegistryError(f"{self.name}: others write the list of what refers to {subjects}; run it again")
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return what refers to a digest."""
-        index = self._referrers_index(digest)
+        index = self._entries(digest)
         result = {}
         for entry in index:
             kind, size, own = entry.get("artifactType"), entry.get("size"), str(entry.get("digest"))
@@ -185,25 +202,26 @@ class DistributionRegistry:
             return False
         return bool(response.status_code == 201)
 
-    def _send(self, descriptor: Descriptor, path: Path) -> None:
+    def _send(self, descriptor: Descriptor, content: Path | bytes) -> None:
         doing = f"sending {descriptor.digest}"
 
         def upload() -> str:
             response = self._connection.request("post", "blobs/uploads/", doing, expect=(202,))
             return self._location(response, descriptor)
 
-        with path.open("rb") as file:
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
 
-            def content() -> BinaryIO | bytes:
+            def again() -> BinaryIO | bytes:
                 file.seek(0)
-                return file if descriptor.size_bytes else b""  # a file of nothing would be sent in chunks
+                # A file of nothing would be sent in chunks.
+                return content if isinstance(content, bytes) else file if descriptor.size_bytes else b""
 
             response = self._connection.request(
                 "put",
                 upload,
                 doing,
                 expect=(201,),
-                body=content,
+                body=again,
                 headers={"Content-Type": "application/octet-stream"},
             )
         said = response.headers.get("Docker-Content-Digest")
@@ -220,6 +238,8 @@ class DistributionRegistry:
         return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode({'digest': descriptor.digest})}"
 
     def _put(self, manifest: Manifest, reference: str) -> requests.Response:
+        if bytes_digest(manifest.data) != manifest.digest:
+            raise RegistryError(f"{self.name}: {manifest.digest} is not the digest of its bytes; nothing was written")
         response: requests.Response = self._connection.request(
             "put",
             f"manifests/{reference}",
@@ -252,74 +272,33 @@ class DistributionRegistry:
         told = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return Manifest(digest, own if isinstance(own, str) else told, data)
 
-    def _referrers_index(self, digest: str) -> list[dict[str, Any]]:
+    def _entries(self, digest: str) -> list[dict[str, Any]]:
         """Return the entries of the registry's own list, else of the one under the fallback tag."""
-
-        what, following = f"referrers of {digest}", ""
-
-        def consume(response: requests.Response) -> list[dict[str, Any]]:
-            nonlocal following
-            following = str(response.links.get("next", {}).get("url", ""))  # distribution specification: in parts
-            return self._entries(document_of(response, f"{self.name}: {what}"), what)
-
-        result: list[dict[str, Any]] = []
-        address = f"referrers/{digest}"
-        try:
-            for _ in range(PARTS_MAX):
-                result += self._connection.request(
-                    "get", address, f"asking what refers to {digest}", expect=(200,), consume=consume, stream=True
-                )
-                if not following:
-                    return result
-                address = following
-            raise ContentError(f"{self.name}: {what}: the list has no end; refused")
-        except AnsweredError as error:
-            if error.status not in WITHOUT_REFERRERS:
-                raise
-        return self._listed(_fallback(digest))
+        found = listing.own(self._connection, digest)
+        return self._listed(listing.fallback(digest)) if found is None else found
 
     def _listed(self, tag: str) -> list[dict[str, Any]]:
         """Return the entries of the list under a fallback tag; none when it is not there."""
         try:
-            return self._entries(self.read_manifest(tag).data, tag)
+            return listing.entries(self.read_manifest(tag).data, f"{self.name}: {tag}")
         except MissingError:
             return []
 
-    def _entries(self, data: bytes, what: str) -> list[dict[str, Any]]:
-        try:
-            entries = json.loads(data)["manifests"]
-            valid = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            valid, entries = False, []
-        if not valid:
-            raise ContentError(f"{self.name}: {what}: is no index")
-        return list(entries)
-
-    def _list(self, subject: str, entry: dict[str, Any]) -> None:
-        """Add to the list under the fallback tag, and look whether it is still there: others may write it too."""
-        tag = _fallback(subject)
+    def _list(self, subject: str, documents: Sequence[Manifest]) -> None:
+        """Add to the list under the fallback tag, and look whether all are still there: others may write it too."""
+        tag = listing.fallback(subject)
+        wanted = {document.digest: listing.entry(document) for document in documents}
         for _ in range(WRITERS_MAX):
             known = self._listed(tag)
-            if any(other.get("digest") == entry["digest"] for other in known):
+            new = wanted.keys() - {other.get("digest") for other in known}
+            if not new:
                 return
-            entries = sorted([*known, entry], key=lambda other: str(other.get("digest")))
+            entries = sorted([*known, *(wanted[digest] for digest in new)], key=lambda other: str(other.get("digest")))
             data = document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
             self._put(Manifest(bytes_digest(data), INDEX_TYPE, data), tag)
         raise RegistryError(f"{self.name}: {tag}: others write this list at the same time; run it again")
 
 
-def _fallback(digest: str) -> str:
-    """Return the tag that lists what refers to a digest (distribution specification, "Referrers Tag Schema")."""
-    return digest.replace(":", "-")
-
-
-def _entry(manifest: Manifest, document: dict[str, Any]) -> dict[str, Any]:
-    kind = document.get("artifactType") or document.get("config", {}).get("mediaType")
-    entry = {
-        "mediaType": manifest.media_type,
-        "digest": manifest.digest,
-        "size": len(manifest.data),
-        "artifactType": kind,
-    }
-    annotations = document.get("annotations")
-    return {**entry, "annotations": annotations} if annotations else entry
+def _lists(response: requests.Response) -> bool:
+    """Return whether a registry that took evidence lists it itself (distribution specification, OCI-Subject)."""
+    return "OCI-Subject" in response.headers

@@ -23,9 +23,9 @@ from trihull_runtime.artifacts.registry.blobs import (
     parse_document,
     read_document,
     verify_blob,
+    write,
 )
 from trihull_runtime.artifacts.registry.unpacking import unpack_layers
-from trihull_runtime.contract.codec import write_file
 
 INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -56,27 +56,32 @@ def host_platform() -> str:
     return f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(machine, machine) }"
 
 
-def publish(layout: Path, descriptor: Mapping[str, Any]) -> None:
-    """Name an image in `index.json`, making the layout when it is new. Its blobs must already be there.
+def publish(layout: Path, *descriptors: Mapping[str, Any], durable: bool = True) -> None:
+    """Name images in `index.json`, making the layout when it is new. Their blobs must already be there.
+
+    Args:
+        layout: a folder.
+        descriptors: of the images.
+        durable: as `blobs.write` has it.
 
     Raises:
         LayoutError: a blob is missing, or `index.json` cannot be read.
     """
-    for blob in _reachable(layout, descriptor):
-        path = blob_path(layout, blob["digest"])
-        if not path.is_file() or path.stat().st_size != blob["size"]:
-            raise LayoutError(f"{layout}: {blob['digest']} is missing or incomplete; nothing was published")
+    for descriptor in descriptors:
+        for blob in _reachable(layout, descriptor):
+            path = blob_path(layout, blob["digest"])
+            if not path.is_file() or path.stat().st_size != blob["size"]:
+                raise LayoutError(f"{layout}: {blob['digest']} is missing or incomplete; nothing was published")
     layout.mkdir(parents=True, exist_ok=True)
     with _locked(layout):
         marker, index = layout / "oci-layout", layout / "index.json"
-        known = entries(layout) if index.exists() else []
-        tag = (descriptor.get("annotations") or {}).get(TAG)
-        before = [entry for entry in known if entry["digest"] == descriptor["digest"]]
-        others = [_without(entry, tag) for entry in known if entry["digest"] != descriptor["digest"]]
-        own = {**before[0], **descriptor} if before else dict(descriptor)
-        found = sorted([*others, own], key=lambda entry: str(entry["digest"]))
-        write_file(marker, document_bytes({"imageLayoutVersion": "1.0.0"}))
-        write_file(index, document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": found}))
+        found = entries(layout) if index.exists() else []
+        for descriptor in descriptors:
+            found = _with(found, descriptor)
+        if not marker.exists():
+            write(marker, document_bytes({"imageLayoutVersion": "1.0.0"}), durable=durable)
+        data = document_bytes({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": found})
+        write(index, data, durable=durable)
 
 
 def entries(layout: Path) -> list[dict[str, Any]]:
@@ -204,6 +209,15 @@ def _manifest_for(layout: Path, top: Mapping[str, Any], platform: str) -> str:
             return str(entry["digest"])
         found.append(name)
     raise LayoutError(f"{layout}: {top['digest']} has no image for {platform}, only for {', '.join(found) or 'none'}")
+
+
+def _with(known: list[dict[str, Any]], descriptor: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return entries with one more, which takes its tag from whichever had it."""
+    tag = (descriptor.get("annotations") or {}).get(TAG)
+    before = [entry for entry in known if entry["digest"] == descriptor["digest"]]
+    others = [_without(entry, tag) for entry in known if entry["digest"] != descriptor["digest"]]
+    own = {**before[0], **descriptor} if before else dict(descriptor)
+    return sorted([*others, own], key=lambda entry: str(entry["digest"]))
 
 
 def _without(entry: dict[str, Any], tag: str | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,9 +26,10 @@ from trihull_runtime.contract.codec import DIGEST
 class LayoutRegistry:
     """One layout; made when something is first written to it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use `folder`, which need not be there yet."""
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+        """Use `folder`, which need not be there yet; documents are written `durable` as `blobs.write` has it."""
         self.folder = folder
+        self._durable = durable
 
     @property
     def name(self) -> str:
@@ -54,11 +55,14 @@ class LayoutRegistry:
         verify_blob(self.folder, {"digest": descriptor.digest, "size": descriptor.size_bytes})
         yield blob_path(self.folder, descriptor.digest)
 
-    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
-        """Store a file as a blob unless it is there; returns the bytes written."""
-        if self.has_blob(descriptor):
+    def write_blob(self, descriptor: Descriptor, content: Path | bytes, *, asked: bool = False) -> int:
+        """Store a file or a document as a blob unless it is there; returns the bytes written."""
+        if not asked and self.has_blob(descriptor):
             return 0
-        put_file(self.folder, path, descriptor.digest)
+        if isinstance(content, bytes):
+            put_bytes(self.folder, descriptor.digest, content, durable=self._durable)
+        else:
+            put_file(self.folder, content, descriptor.digest)
         return descriptor.size_bytes
 
     def read_manifest(self, reference: str) -> Manifest:
@@ -75,20 +79,19 @@ class LayoutRegistry:
 
     def write_manifest(self, manifest: Manifest, tag: str | None = None, *, part: bool = False) -> None:
         """Store a manifest and name it in `index.json`: an image, an index, or evidence of one."""
-        put_bytes(self.folder, manifest.digest, manifest.data)
+        put_bytes(self.folder, manifest.digest, manifest.data, durable=self._durable)
         if part:
             return
-        document = json.loads(manifest.data)
-        descriptor: dict[str, Any] = {
-            "mediaType": manifest.media_type,
-            "digest": manifest.digest,
-            "size": len(manifest.data),
-        }
-        if subject_of(document) is not None and "artifactType" in document:
-            descriptor["artifactType"] = document["artifactType"]
+        descriptor = _entry(manifest)
         if tag is not None:
             descriptor["annotations"] = {layout.TAG: tag}
-        layout.publish(self.folder, descriptor)
+        layout.publish(self.folder, descriptor, durable=self._durable)
+
+    def write_evidence(self, documents: Sequence[Manifest]) -> None:
+        """Store manifests with subjects and name them in `index.json`, which is written once."""
+        for document in documents:
+            put_bytes(self.folder, document.digest, document.data, durable=self._durable)
+        layout.publish(self.folder, *map(_entry, documents), durable=self._durable)
 
     def referrers(self, digest: str) -> tuple[Descriptor, ...]:
         """Return the evidence that names `digest` as its subject, in one order."""
@@ -107,6 +110,19 @@ class LayoutRegistry:
         if len(found) != 1:
             raise LayoutError(f"{self.folder}: {len(found)} images have the tag {tag!r}; name one by its digest")
         return str(found[0]["digest"])
+
+
+def _entry(manifest: Manifest) -> dict[str, Any]:
+    """Return what `index.json` says of a manifest."""
+    document = json.loads(manifest.data)
+    entry: dict[str, Any] = {
+        "mediaType": manifest.media_type,
+        "digest": manifest.digest,
+        "size": len(manifest.data),
+    }
+    if subject_of(document) is not None and "artifactType" in document:
+        entry["artifactType"] = document["artifactType"]
+    return entry
 
 
 def _evidence(entry: dict[str, Any], document: dict[str, Any]) -> Descriptor:

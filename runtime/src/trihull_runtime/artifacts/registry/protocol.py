@@ -4,7 +4,7 @@ Everything is addressed by digest and verified by whoever reads it; a tag is onl
 retrying and counting are wrappers of the same Protocol. Sources: OCI distribution and image specifications v1.1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,11 @@ class Registry(Protocol):
         """Give a blob as a file to read: its own where it lies on this disk, else a temporary one. Verified."""
         ...
 
-    def write_blob(self, descriptor: Descriptor, path: Path) -> int:
-        """Store a file as a blob, streamed; return the bytes of content sent (0 when it was there or was mounted)."""
+    def write_blob(self, descriptor: Descriptor, content: Path | bytes, *, asked: bool = False) -> int:
+        """Store a file, streamed, or a document as a blob; return the bytes sent (0 when it was there or was mounted).
+
+        `asked` says that `has_blob` has just said no, so that it is not asked once more.
+        """
         ...
 
     def read_manifest(self, reference: str) -> Manifest:
@@ -74,6 +77,13 @@ class Registry(Protocol):
 
         One with a `subject` is evidence: it is found by `referrers` of its subject afterwards, by the registry's own
         referrers API where there is one, else by the fallback tag `sha256-<hex>`.
+        """
+        ...
+
+    def write_evidence(self, documents: Sequence[Manifest]) -> None:
+        """Store manifests with subjects, whose blobs are all there; `referrers` gives all of them afterwards.
+
+        The same as `write_manifest` of each, with one change of a subject's list instead of one for each of them.
         """
         ...
 

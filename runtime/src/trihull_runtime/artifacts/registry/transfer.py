@@ -1,4 +1,4 @@
-"""Images from one registry to another: only what is missing, the index last, the tag after that.
+"""Images from one registry to another: only what is missing, the index after all of it, the tag last.
 
 A copy that fails or is killed leaves blobs that nothing names; run again, it goes on where it was.
 """
@@ -7,17 +7,19 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from trihull_runtime.artifacts.errors import LayoutError, RegistryError
+from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, Registry
 from trihull_runtime.contract.codec import DIGEST
 
+T = TypeVar("T")
+
 PARALLEL: Final = 4
-LISTED_MAX: Final = 4  # attempts to be in a list that others write too
 DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES: Final = frozenset({INDEX_TYPE, DOCKER_INDEX})
@@ -108,15 +110,17 @@ def copy(
         RegistryError: a registry failed for good. The target then names nothing new.
     """
     image = describe(source, reference)
+    said = _evidence(source, image) if evidence else []
+    blobs = {blob.digest: blob for document in (image, *said) for blob in document.blobs}
     count = _Count(report)
-    _blobs_across(source, target, image.blobs, count)
-    for manifest in image.manifests:
-        target.write_manifest(manifest, part=True)
-    target.write_manifest(image.top)
-    if evidence:
-        _evidence_across(source, target, [manifest.digest for manifest in (image.top, *image.manifests)], count)
-    if tag is not None:
-        target.write_manifest(image.top, tag)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        _blobs_across(pool, source, target, tuple(blobs.values()), count)
+        _all(pool, [partial(target.write_manifest, manifest, part=True) for manifest in image.manifests])
+        if said or tag is None:  # else naming it by its tag stores it
+            target.write_manifest(image.top)
+            target.write_evidence([document.top for document in said])
+        if tag is not None:
+            target.write_manifest(image.top, tag)
     return Copied(count.sent, count.present, count.sent_bytes)
 
 
@@ -136,48 +140,41 @@ class _Count:
             self._report(Progress(blob, sent_bytes or 0))
 
 
-def _evidence_across(source: Registry, target: Registry, subjects: Sequence[str], count: "_Count") -> None:
-    """Copy what refers to manifests: all blobs first, then each subject's evidence beside the others'."""
-    documents = {
-        subject: [describe(source, found.digest) for found in source.referrers(subject)] for subject in subjects
-    }
-    blobs = {blob.digest: blob for found in documents.values() for document in found for blob in document.blobs}
-    _blobs_across(source, target, tuple(blobs.values()), count)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        work = [pool.submit(_list_evidence, target, subject, found) for subject, found in documents.items() if found]
-        for future in work:
-            future.result()
+def _evidence(source: Registry, image: Image) -> list[Image]:
+    """Return what refers to an image's manifests."""
+    subjects = [manifest.digest for manifest in (image.top, *image.manifests)]
+    return [describe(source, one.digest) for subject in subjects for one in source.referrers(subject)]
 
 
-def _list_evidence(target: Registry, subject: str, documents: Sequence[Image]) -> None:
-    """Write a subject's evidence, and look whether it is listed: others may have written the list at the same time."""
-    missing = documents
-    for _ in range(LISTED_MAX):
-        for document in missing:
-            target.write_manifest(document.top)
-        listed = {found.digest for found in target.referrers(subject)}
-        missing = [document for document in missing if document.top.digest not in listed]
-        if not missing:
-            return
-    raise RegistryError(f"{target.name}: others write the list of what refers to {subject}; run it again")
+def _blobs_across(
+    pool: Executor, source: Registry, target: Registry, blobs: Sequence[Descriptor], count: _Count
+) -> None:
+    """Ask for all blobs at once, then send what is missing."""
 
+    def ask(blob: Descriptor) -> Descriptor | None:
+        if not target.has_blob(blob):
+            return blob
+        count.done(blob, None)
+        return None
 
-def _blobs_across(source: Registry, target: Registry, blobs: tuple[Descriptor, ...], count: _Count) -> None:
-    def one(blob: Descriptor) -> None:
-        if target.has_blob(blob):
-            count.done(blob, None)
-            return
+    def send(blob: Descriptor) -> None:
         with source.blob_file(blob) as path:
-            count.done(blob, target.write_blob(blob, path))
+            count.done(blob, target.write_blob(blob, path, asked=True))
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        # The largest first: the others fill the time beside it.
-        work = [pool.submit(one, blob) for blob in sorted(blobs, key=lambda blob: -blob.size_bytes)]
-        done, waiting = wait(work, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in done:
-            future.result()
+    missing = [blob for blob in _all(pool, [partial(ask, blob) for blob in blobs]) if blob is not None]
+    # The largest first: the others fill the time beside it.
+    _all(pool, [partial(send, blob) for blob in sorted(missing, key=lambda blob: -blob.size_bytes)])
+
+
+def _all(pool: Executor, work: Sequence[Callable[[], T]]) -> list[T]:
+    """Do everything side by side; the first failure stops what has not begun, and is raised."""
+    futures = [pool.submit(one) for one in work]
+    done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in waiting:
+        future.cancel()
+    for future in done:
+        future.result()
+    return [future.result() for future in futures]
 
 
 def _blobs(source: Registry, manifest: Manifest) -> Iterator[Descriptor]:
