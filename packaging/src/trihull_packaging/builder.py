@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -160,7 +159,7 @@ def assemble(
                 wanted, request.model, found, below, packed, indexed, passed.answers, passed.differences,
                 passed.evaluation,
             )  # fmt: skip
-            evidence = attest.run(LayoutRegistry(partial / release.LAYOUT), subject, key)
+            evidence = attest.run(LayoutRegistry(partial / release.LAYOUT, durable=False), subject, key)
             note.text = f"{len(evidence)} attestations, {'signed' if key is not None else 'not signed'}"
         with progress.step("release", "release.json") as note:
             image = Image(indexed.index.digest, tuple(indexed.manifests), release.LAYOUT)
@@ -245,13 +244,8 @@ def _resolved(request: Request, path: Path, progress: Progress) -> Lock:
 
 def _environments(request: Request, found: Lock) -> dict[str, Environment]:
     below = bases.locked(found, request.base, request.folder, request.source)
-
-    def environment(platform: str) -> Environment:
-        wheels = found.platforms[platform].wheels
-        return layers.environment(below[platform], request.part, wheels, gpu=request.image.gpu)
-
-    with ThreadPoolExecutor() as pool:  # installing waits for the network, and compressing needs no interpreter
-        return dict(zip(below, pool.map(environment, below), strict=True))
+    wheels = {platform: one.wheels for platform, one in found.platforms.items()}
+    return layers.environments(below, request.part, wheels, gpu=request.image.gpu)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ It pins the base (its layers, and the packages they come from), every wheel of e
 Python that trains, and the compressor, whose version decides the layers' digests. `inputs` tells when it is stale.
 """
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -84,6 +85,14 @@ class Lock(Document):
     substitutions: Mapping[str, str]
     training: Training | None
     platforms: Mapping[Platform, LockedPlatform]
+
+    def to_json(self) -> str:
+        """Return the document, written once."""
+        return self._text
+
+    @functools.cached_property
+    def _text(self) -> str:
+        return super().to_json()
 
     def digest(self) -> str:
         """Return the digest of the document, which evidence names."""

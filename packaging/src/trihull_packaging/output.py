@@ -5,6 +5,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +14,15 @@ from trihull_runtime.errors import InputError
 
 MARKERS: Final = ("release.json", "router.json", "base.json")
 AT_FDCWD: Final = {"linux": -100, "darwin": -2}
+SETTLING: Final = 16  # files at a time: they wait for one and the same write of the journal
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2), RENAME_SWAP of renameatx_np(2): the same number
 
 
 @contextlib.contextmanager
 def replacing(output: Path) -> Iterator[Path]:
     """Give a new folder beside `output` that takes its place when the block ends well, and is removed otherwise.
+
+    All that is in it is on the disk before that, so that the machine may stop at any moment too.
 
     Raises:
         InputError: `output` is something that no build of ours made; it is not touched.
@@ -40,12 +44,34 @@ def replacing(output: Path) -> Iterator[Path]:
             raise InputError(f"{output.parent}: cannot be written to: {error.strerror}") from error
         try:
             yield partial
+            settle(partial)
             if output.exists():
                 _exchange(partial, output)
             else:
                 partial.rename(output)
         finally:
             cache.remove(partial)  # what was built and failed, or what was there before
+
+
+def settle(folder: Path) -> None:
+    """Bring what a folder holds to the disk, all of it side by side: one wait instead of one for each file.
+
+    Files that lie in the cache too were brought there when they were written.
+    """
+    below = [folder, *folder.rglob("*")]
+    folders = [path for path in below if path.is_dir()]
+    files = [path for path in below if path.is_file() and path.stat().st_nlink == 1]
+    with ThreadPoolExecutor(SETTLING) as pool:
+        for paths in (files, folders):  # the names after what they name
+            list(pool.map(_synced, paths))
+
+
+def _synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 from trihull_packaging import builder, lock, spec
+from trihull_packaging import output as placing
 from trihull_packaging.builder import Options, Passed
 from trihull_packaging.progress import Progress
+from trihull_packaging.steps import lock as locking
 from trihull_packaging.steps.parity import Answers, Difference
 from trihull_runtime.artifacts.publishing import run
 from trihull_runtime.artifacts.registry import distribution, references, transfer
@@ -29,18 +31,22 @@ def peak_bytes() -> int:
     return int(found[1]) << 10
 
 
-def packed(folder: Path, output: Path, progress: Progress) -> Release:
-    """Make the release of what is in a workspace."""
-    model = folder / "digits"
-    wanted = spec.load(model)
-    request = builder._model_request(wanted, model, Options())
-    found = lock.Lock.read(model / lock.FILE)
+def left(folder: Path) -> Passed:
+    """Return what a workspace's gates left; in the process that ran them it is in memory."""
     evaluation = Release.read(folder / "release/release.json").evaluation
     kept = folder / "scratch/answers.json"
     answers = Answers(kept, json.loads(kept.read_bytes()))
-    passed = Passed(folder / "scratch/model.onnx", answers, {"test": Difference(270, 0, 1e-6, 0)}, evaluation)
-    output.mkdir(parents=True)
-    return builder.assemble(wanted, request, found, passed, None, output, progress)
+    return Passed(folder / "scratch/model.onnx", answers, {"test": Difference(270, 0, 1e-6, 0)}, evaluation)
+
+
+def packed(folder: Path, passed: Passed, output: Path, progress: Progress) -> Release:
+    """Make the release of what is in a workspace, its model's files and lock read anew."""
+    model = folder / "digits"
+    wanted = spec.load(model)
+    request = builder._model_request(wanted, model, Options())
+    found = locking.read(request, model / lock.FILE)
+    with placing.replacing(output) as partial:
+        return builder.assemble(wanted, request, found, passed, None, partial, progress)
 
 
 def push(output: Path, registry: str, *, evidence: bool) -> None:
@@ -60,9 +66,10 @@ def main() -> None:
     """Do it, and print what it took."""
     folder, output, registry, evidence = sys.argv[1:]
     assert distribution.ACCEPT  # imported, as it would be by the command
+    passed = left(Path(folder))
     idle, begun = peak_bytes(), time.perf_counter()
     progress = Progress(stream=io.StringIO())
-    made = packed(Path(folder), Path(output), progress)
+    made = packed(Path(folder), passed, Path(output), progress)
     built = time.perf_counter()
     if registry:
         push(Path(output), registry, evidence=bool(evidence))

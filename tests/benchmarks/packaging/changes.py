@@ -73,10 +73,9 @@ def rows(work: Workspace) -> list[Row]:
 def below(work: Workspace, host: str) -> str:
     """Push the image without the model's layer, which the peers build on; returns its reference."""
     found = lock.Lock.read(work.model / lock.FILE)
-    platforms = {
-        platform: layers.environment(base, "server", found.platforms[platform].wheels, gpu=False).layers
-        for platform, base in bases.locked(found, None, work.model, "the lock").items()
-    }
+    wheels = {platform: one.wheels for platform, one in found.platforms.items()}
+    made = layers.environments(bases.locked(found, None, work.model, "the lock"), "server", wheels, gpu=False)
+    platforms = {platform: one.layers for platform, one in made.items()}
     layout = work.folder / "below"
     indexed = index.run(layout, platforms, "trihull_runtime.server", builder.SERVER_PORTS, {})
     source = publishing.Source("base", layout, indexed.index.digest)

@@ -1,6 +1,7 @@
 """A base from Debian packages: made without root, Docker or an emulated CPU, from the machine's own archive."""
 
 import contextlib
+import functools
 import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,7 @@ def _base(
     return Base((layer,), root, interpreter.find_python(root), architecture, origin(), own)
 
 
+@functools.cache  # of this process's own code
 def _recipe() -> str:
     return cache.source_key(
         *(str(module.__file__) for module in (apt, interpreter, layers, merging, sources, tars)), __file__

@@ -29,7 +29,7 @@ def run(
     """Write a layout.
 
     Args:
-        layout: a new folder.
+        layout: a new folder, in an output that is not yet in its place.
         platforms: `linux/amd64` and the like -> layers, lowest first.
         module: what the image runs, as `image.image_config` has it; likewise the rest.
         ports: that it listens on.
@@ -40,11 +40,12 @@ def run(
     manifests = {}
     for platform, layers in sorted(platforms.items()):
         config = image.image_config(layers, platform.partition("/")[2], module, ports, labels)
-        manifest = image.image_manifest(put_document(layout, CONFIG_TYPE, config), layers)
-        manifests[platform] = put_document(layout, MANIFEST_TYPE, manifest)
-    top = put_document(layout, INDEX_TYPE, image.image_index(manifests, labels))
+        manifest = image.image_manifest(put_document(layout, CONFIG_TYPE, config, durable=False), layers)
+        manifests[platform] = put_document(layout, MANIFEST_TYPE, manifest, durable=False)
+    top = put_document(layout, INDEX_TYPE, image.image_index(manifests, labels), durable=False)
     name = labels.get("org.opencontainers.image.version") or labels.get("org.opencontainers.image.title", "image")
-    publish(layout, {**top, "annotations": {TAG: name}})  # tools that choose by tag find it beside its evidence
+    named = {**top, "annotations": {TAG: name}}  # tools that choose by tag find it beside its evidence
+    publish(layout, named, durable=False)
     return Indexed(_descriptor(top), {platform: _descriptor(found) for platform, found in manifests.items()})
 
 

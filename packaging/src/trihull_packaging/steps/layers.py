@@ -1,9 +1,12 @@
 """The layers, in the order of change: base, dependencies, runtime, model. Equal inputs are not packed again."""
 
+import functools
 import hashlib
 import importlib.metadata
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -53,19 +56,31 @@ class Environment:
         }
 
 
-def environment(base: Base, part: Part, wheels: Sequence[LockedWheel], *, gpu: bool) -> Environment:
-    """Return the layers below the model.
+def environments(
+    bases: Mapping[str, Base], part: Part, wheels: Mapping[str, Sequence[LockedWheel]], *, gpu: bool
+) -> dict[str, Environment]:
+    """Return platform -> the layers below the model, those of all platforms made side by side.
 
     Args:
-        base: of one architecture.
+        bases: platform (`linux/amd64`) -> its base.
         part: whose dependencies the wheels are.
-        wheels: as the lock has them.
+        wheels: platform -> those that the lock has.
         gpu: whether PyTorch may come with CUDA.
 
     Raises:
         ToolError: the packages cannot be installed or no Python here can compile them.
     """
-    return Environment(base, dependencies_layer(base, part, wheels, gpu=gpu), runtime_layer(base))
+    with ThreadPoolExecutor() as pool:  # installing waits for the network, and compressing needs no interpreter
+        dependencies = {
+            platform: pool.submit(dependencies_layer, base, part, wheels[platform], gpu=gpu)
+            for platform, base in bases.items()
+        }
+        runtimes = {_runtime_key(base): base for base in bases.values()}  # as a rule one for all
+        runtime = {key: runtime_layer(base) for key, base in runtimes.items()}
+        return {
+            platform: Environment(base, dependencies[platform].result(), runtime[_runtime_key(base)])
+            for platform, base in bases.items()
+        }
 
 
 def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], *, gpu: bool) -> Layer:
@@ -96,7 +111,7 @@ def runtime_layer(base: Base) -> Layer:
     with resources.as_file(package) as source:
         files = runtime_files(source)
         digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
-        name = cache.key("runtime", _recipe(), digests, base.compiler.key, base.python_version)
+        name = cache.key("runtime", _recipe(), digests, *_runtime_key(base))
 
         def entries(scratch: Path, packages: list[Package]) -> Iterable[tars.Entry]:
             target = scratch / "runtime"
@@ -111,13 +126,19 @@ def runtime_layer(base: Base) -> Layer:
         return layers.cached_layer(name, "trihull-runtime", entries)
 
 
+def _runtime_key(base: Base) -> tuple[tuple[str, ...], str]:
+    """Return what of a base the runtime's layer depends on."""
+    return base.compiler.key, base.python_version
+
+
 def runtime_files(source: Path) -> dict[str, Path]:
     """Return name in the layer -> file of an installed package, without this machine's bytecode."""
-    return {
-        f"{source.name}/{path.relative_to(source).as_posix()}": path
-        for path in sorted(source.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
-    }
+    result: dict[str, Path] = {}
+    for top, folders, files in os.walk(source):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        place = f"{source.name}{top.removeprefix(str(source))}".replace(os.sep, "/")
+        result |= {f"{place}/{name}": Path(top, name) for name in files if not name.startswith(".")}
+    return dict(sorted(result.items()))
 
 
 def clean(target: Path) -> None:
@@ -209,5 +230,6 @@ def _over(what: str, found: Sequence[Layer], budget_mb: int, key: str) -> list[s
     return [f"{text}; largest: {largest}" if largest else text]
 
 
+@functools.cache  # of this process's own code
 def _recipe() -> str:
     return cache.source_key(__file__, contents.__file__, tars.__file__, interpreter.__file__, layers.__file__)

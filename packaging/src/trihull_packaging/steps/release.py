@@ -9,7 +9,7 @@ from trihull_packaging.lock import Lock
 from trihull_packaging.spec import ModelSpec
 from trihull_packaging.steps.layers import PackedModel
 from trihull_packaging.steps.parity import Answers
-from trihull_runtime.contract.codec import write_file
+from trihull_runtime.artifacts.registry.blobs import write
 from trihull_runtime.contract.manifest import MANIFEST_FILE
 from trihull_runtime.contract.release import Attestation, Evaluation, Image, Release, ReleasedModel
 
@@ -28,10 +28,10 @@ def run(
 ) -> Release:
     """Write the release's documents into `folder` and return the release."""
     place = folder / "model" / spec.name
-    write_file(place / MANIFEST_FILE, packed.manifest_text)
+    write(place / MANIFEST_FILE, packed.manifest_text, durable=False)
     shutil.copyfile(packed.graph, place / packed.graph.name)
-    lock.write(folder / LOCK)
-    write_file(folder / "test_split.json", test_split(spec, answers))
+    write(folder / LOCK, lock.to_json().encode(), durable=False)
+    write(folder / "test_split.json", test_split(spec, answers), durable=False)
     release = Release(
         version=Release.CURRENT,
         model=ReleasedModel(spec.name, spec.version, spec.contract_signature()),
@@ -40,7 +40,7 @@ def run(
         evaluation=evaluation,
         attestations=attestations,
     )
-    release.write(folder / "release.json")
+    write(folder / "release.json", release.to_json().encode(), durable=False)
     return release
 
 
