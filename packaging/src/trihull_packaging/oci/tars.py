@@ -5,6 +5,7 @@ No clock, user, umask or order of a folder's files reaches the archive, so equal
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -42,14 +43,17 @@ class Packed:
 
 def entries_of(folder: Path, prefix: str) -> Iterator[Entry]:
     """Yield what a folder holds, named below `prefix`; modes become 0644, or 0755 for what its owner may execute."""
-    for path in folder.rglob("*"):
-        name = f"{prefix}/{path.relative_to(folder).as_posix()}" if prefix else path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            yield Entry(name, link=path.readlink().as_posix())
-        elif path.is_dir():
-            yield Entry(name, mode=0o1777 if path.stat().st_mode & 0o1000 else 0o755)
-        else:
-            yield Entry(name, path=path, mode=0o755 if path.stat().st_mode & 0o100 else 0o644)
+    with os.scandir(folder) as found:
+        for one in found:
+            name = f"{prefix}/{one.name}" if prefix else one.name
+            path = Path(one.path)
+            if one.is_symlink():
+                yield Entry(name, link=path.readlink().as_posix())
+            elif one.is_dir():
+                yield Entry(name, mode=0o1777 if one.stat().st_mode & 0o1000 else 0o755)
+                yield from entries_of(path, name)
+            else:
+                yield Entry(name, path=path, mode=0o755 if one.stat().st_mode & 0o100 else 0o644)
 
 
 def with_folders(entries: Iterable[Entry]) -> list[Entry]:
@@ -65,45 +69,83 @@ def with_folders(entries: Iterable[Entry]) -> list[Entry]:
 def pack(entries: Iterable[Entry], file: BinaryIO, level: int) -> Packed:
     """Write entries as a gzip-compressed tar (`level` is `SMALL` or `FAST`); memory does not grow with their size."""
     stream = _Compressed(file, level)
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=CHUNK_BYTES) as tar:
-        for entry in with_folders(entries):
-            info = tarfile.TarInfo(entry.name)
-            info.mtime, info.mode = MTIME_S, entry.mode
-            if entry.link is not None:
-                info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
-                tar.addfile(info)
-            elif entry.data is not None:
-                info.size = len(entry.data)
-                tar.addfile(info, io.BytesIO(entry.data))
-            elif entry.path is not None:
-                info.size = entry.path.stat().st_size
-                with entry.path.open("rb") as content:
-                    tar.addfile(info, content)
-            else:
-                info.type = tarfile.DIRTYPE
-                tar.addfile(info)
+    for entry in with_folders(entries):
+        info = tarfile.TarInfo(entry.name)
+        info.mtime, info.mode = MTIME_S, entry.mode
+        if entry.link is not None:
+            info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
+            stream.write(_header(info))
+        elif entry.data is not None:
+            info.size = len(entry.data)
+            stream.write(_header(info) + entry.data)
+        elif entry.path is not None:
+            with entry.path.open("rb", buffering=0) as content:
+                info.size = os.fstat(content.fileno()).st_size
+                stream.write(_header(info))
+                stream.take(content, info.size)
+        else:
+            info.type = tarfile.DIRTYPE
+            stream.write(_header(info))
+        stream.fill(tarfile.BLOCKSIZE)
+    stream.write(bytes(2 * tarfile.BLOCKSIZE))
+    stream.fill(tarfile.RECORDSIZE)
     return stream.finish()
 
 
-class _Compressed(io.RawIOBase):
-    """Compresses what is written to it and counts both digests."""
+def _header(info: tarfile.TarInfo) -> bytes:
+    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+class _Compressed:
+    """Compresses what is written to it, a chunk at a time whatever it is written in, and counts both digests.
+
+    Files are read into the chunk itself: copied once and not four times, as `tarfile` does it.
+    """
 
     def __init__(self, file: BinaryIO, level: int) -> None:
         self._file = file
         self._deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, GZIP)
         self._inner, self._outer, self._size = hashlib.sha256(), hashlib.sha256(), 0
+        self._chunk = memoryview(bytearray(CHUNK_BYTES))
+        self._used = self._total = 0
 
-    def writable(self) -> bool:
-        return True
+    def write(self, data: bytes) -> None:
+        begin = 0
+        while begin < len(data):
+            count = min(len(data) - begin, CHUNK_BYTES - self._used)
+            self._chunk[self._used : self._used + count] = data[begin : begin + count]
+            self._advance(count)
+            begin += count
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # tarfile writes bytes and nothing else
-        self._inner.update(data)
-        self._put(self._deflate.compress(data))
-        return len(data)
+    def take(self, content: io.RawIOBase, size_bytes: int) -> None:
+        """Read so much of a file; raises `OSError` when it has less."""
+        while size_bytes:
+            count = content.readinto(self._chunk[self._used : self._used + size_bytes])
+            if not count:
+                raise OSError("unexpected end of data")  # as tarfile says it: somebody shortened the file
+            self._advance(count)
+            size_bytes -= count
+
+    def fill(self, block_bytes: int) -> None:
+        """Write zeros up to the end of a block."""
+        self.write(bytes(-self._total % block_bytes))
 
     def finish(self) -> Packed:
+        self._flush()
         self._put(self._deflate.flush())
         return Packed(f"sha256:{self._outer.hexdigest()}", f"sha256:{self._inner.hexdigest()}", self._size)
+
+    def _advance(self, count: int) -> None:
+        self._used += count
+        self._total += count
+        if self._used == CHUNK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = self._chunk[: self._used]
+        self._inner.update(data)
+        self._put(self._deflate.compress(data))
+        self._used = 0
 
     def _put(self, data: bytes) -> None:
         self._outer.update(data)
