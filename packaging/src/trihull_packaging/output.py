@@ -14,7 +14,7 @@ from trihull_runtime.errors import InputError
 
 MARKERS: Final = ("release.json", "router.json", "base.json")
 AT_FDCWD: Final = {"linux": -100, "darwin": -2}
-SETTLING: Final = 16  # files at a time: they wait for one and the same write of the journal
+SETTLING: Final = 8  # files at a time: they wait for one and the same write of the journal
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2), RENAME_SWAP of renameatx_np(2): the same number
 
 

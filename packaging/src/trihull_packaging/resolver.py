@@ -148,7 +148,7 @@ def install_target(requirements: Path, folder: Path, python_version: str, archit
 
     Args:
         requirements: `requirements.txt` in which every package is pinned and hashed.
-        folder: a new one.
+        folder: a new one. Its files may be uv's own: they may be removed, and not be written to.
         python_version: as `3.11`.
         architecture: as images name it: `amd64`, `arm64`.
         gpu: whether PyTorch may come with CUDA.
@@ -160,7 +160,7 @@ def install_target(requirements: Path, folder: Path, python_version: str, archit
         [
             uv_binary(), "pip", "install", "--quiet", "--target", folder, "--python", sys.executable,
             *target(python_version, architecture), *backend(gpu=gpu), "--require-hashes", "--no-deps",
-            "--link-mode", "copy", "--requirements", requirements.absolute(),
+            "--link-mode", "hardlink", "--requirements", requirements.absolute(),
         ],
         doing=f"installing the locked packages for Python {python_version} on {architecture}",
         timeout_s=TIMEOUT_S,

@@ -6,11 +6,17 @@ processor. Bytecode is checked by hash, not by time, and not at run time ("unche
 start reads no source (PEP 552).
 """
 
+import contextlib
+import hashlib
+import os
 import platform
 import re
 import struct
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,19 +26,17 @@ from trihull_packaging.errors import StepError, ToolError
 
 COMPILER: Final = """
 import os, py_compile, sys
-folder, prefix = sys.argv[1:3]
+prefix, names = sys.argv[1:3]
 mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-for top, folders, files in os.walk(folder):
-    folders.sort()
-    for name in sorted(files):
-        if name.endswith(".py"):
-            path = os.path.join(top, name)
-            inside = prefix + path[len(folder):]
-            try:
-                py_compile.compile(path, dfile=inside, doraise=True, invalidation_mode=mode)
-            except py_compile.PyCompileError as error:  # made for another Python, as some packages' templates are
-                print(inside, error.exc_type_name)
+with open(names, encoding="utf-8", errors="surrogateescape") as file:
+    for name in file.read().split(chr(0)):
+        inside = prefix + "/" + name
+        try:
+            py_compile.compile(name, dfile=inside, doraise=True, invalidation_mode=mode)
+        except py_compile.PyCompileError as error:  # made for another Python, as some packages' templates are
+            print(inside, error.exc_type_name)
 """
+SHARE: Final = 100  # modules that are worth a process of their own
 
 
 def find_python(root: Path) -> str:
@@ -98,24 +102,69 @@ def check_fits(python: Interpreter, root: Path) -> None:
         )
 
 
-def compile_folder(python: Interpreter, folder: Path, prefix: str) -> None:
-    """Write the bytecode of all modules below `folder`.
+def compile_folder(python: Interpreter, folder: Path, prefix: str, made: "Bytecode | None" = None) -> None:
+    """Write the bytecode of all modules below `folder`, on all processors.
 
     Args:
         python: makes it; of the minor version that will read it.
         folder: what to compile.
         prefix: the absolute path that `folder` will have in the image; it is what tracebacks show.
+        made: what was made before; what is made here is added.
 
     Raises:
         ToolError: the Python does not run on this machine.
     """
-    processes.run(
-        [*python.command, "-c", COMPILER, str(folder), prefix],
-        doing=f"compiling {prefix} with Python {python.version}",
-        timeout_s=300,
-        environment={**python.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=folder,
-    )
+    with made.of(python, folder, prefix) if made is not None else contextlib.nullcontext(modules(folder)) as names:
+        shares = min(os.cpu_count() or 1, -(-len(names) // SHARE))
+        with tempfile.TemporaryDirectory(prefix="trihull-compile.") as lists, ThreadPoolExecutor() as pool:
+
+            def compile_share(number: int) -> None:
+                file = Path(lists, str(number))
+                file.write_text("\0".join(names[number::shares]), encoding="utf-8", errors="surrogateescape")
+                processes.run(
+                    [*python.command, "-c", COMPILER, prefix, file],
+                    doing=f"compiling {prefix} with Python {python.version}",
+                    timeout_s=300,
+                    environment={**python.environment, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+                    cwd=folder,
+                )
+
+            list(pool.map(compile_share, range(shares)))
+
+
+def modules(folder: Path) -> list[str]:
+    """Return all modules below a folder, as paths in it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py") if path.is_file())
+
+
+class Bytecode:
+    """What was compiled, by a module's place and content: pure Python is the same for every architecture."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep it in a new folder, which is to be on the file system of what is compiled."""
+        self._folder = folder
+        self._lock = threading.Lock()  # who comes second waits, and finds what the first one made
+
+    @contextlib.contextmanager
+    def of(self, python: Interpreter, folder: Path, prefix: str) -> Iterator[list[str]]:
+        """Put what is known into a folder, give what is left to compile, and keep that when the block has done so."""
+        with self._lock:
+            left = {}
+            for name in modules(folder):
+                source = folder / name
+                code = source.parent / "__pycache__" / f"{source.stem}.cpython-{python.version.replace('.', '')}.pyc"
+                mode, digest = oct(source.stat().st_mode), hashlib.sha256(source.read_bytes()).hexdigest()
+                identity = "\0".join((*python.key, prefix, name, mode, digest)).encode("utf-8", "surrogateescape")
+                kept = self._folder / hashlib.sha256(identity).hexdigest()
+                if kept.exists():
+                    code.parent.mkdir(exist_ok=True)
+                    os.link(kept, code)
+                else:
+                    left[name] = (code, kept)
+            yield list(left)
+            for code, kept in left.values():
+                if code.exists():  # it was made for this Python
+                    os.link(code, kept)
 
 
 def _loader(program: Path) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from trihull_packaging import cache, contents, resolver
 from trihull_packaging.base import interpreter
 from trihull_packaging.base.image import Base
+from trihull_packaging.base.interpreter import Bytecode
 from trihull_packaging.closures import Part
 from trihull_packaging.contents import Package
 from trihull_packaging.errors import StepError
@@ -70,9 +71,11 @@ def environments(
     Raises:
         ToolError: the packages cannot be installed or no Python here can compile them.
     """
-    with ThreadPoolExecutor() as pool:  # installing waits for the network, and compressing needs no interpreter
+    # Installing waits for the network, and compressing needs no interpreter.
+    with cache.scratch("bytecode") as scratch, ThreadPoolExecutor() as pool:
+        made = Bytecode(scratch)
         dependencies = {
-            platform: pool.submit(dependencies_layer, base, part, wheels[platform], gpu=gpu)
+            platform: pool.submit(dependencies_layer, base, part, wheels[platform], made, gpu=gpu)
             for platform, base in bases.items()
         }
         runtimes = {_runtime_key(base): base for base in bases.values()}  # as a rule one for all
@@ -83,8 +86,8 @@ def environments(
         }
 
 
-def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], *, gpu: bool) -> Layer:
-    """Return the locked wheels, installed, with their bytecode."""
+def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], made: Bytecode, *, gpu: bool) -> Layer:
+    """Return the locked wheels, installed, with their bytecode, as far as another layer's is not the same."""
     text = requirements(wheels)
     name = cache.key("dependencies", _recipe(), text, base.compiler.key, base.python_version, base.architecture)
 
@@ -95,7 +98,7 @@ def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], *,
         resolver.install_target(lock, target, base.python_version, base.architecture, gpu=gpu)
         files = contents.installed(target)
         clean(target)
-        interpreter.compile_folder(base.compiler, target, f"/{OPT}/dependencies")
+        interpreter.compile_folder(base.compiler, target, f"/{OPT}/dependencies", made)
         sizes = contents.sizes(target, files)
         packages.extend(Package("pypi", w.name, w.version, w.sha256, sizes.get(w.name, 0)) for w in wheels)
         yield tars.Entry(f"{OPT}/requirements.txt", path=lock, mode=0o644)
@@ -145,12 +148,14 @@ def clean(target: Path) -> None:
     """Remove what an image does not need: the installer's scripts and records, the packages' own tests, `LEFT_OUT`."""
     for name in ("bin", *LEFT_OUT):
         cache.remove(target / name)
-    for path in sorted(target.rglob("*")):
-        record = path.parent == target or path.parent.name.endswith(".dist-info")
-        if (path.name in INSTALLER_FILES and record) or path.suffix == ".pyi":
-            path.unlink(missing_ok=True)  # it may have gone with its folder
-        elif path.name in ("__pycache__", "tests") and path.is_dir():
-            cache.remove(path)
+    for top, folders, files in os.walk(target):
+        for name in {"__pycache__", "tests"}.intersection(folders):
+            folders.remove(name)
+            cache.remove(Path(top, name))
+        record = top == str(target) or top.endswith(".dist-info")
+        for name in files:
+            if (record and name in INSTALLER_FILES) or name.endswith(".pyi"):
+                Path(top, name).unlink()
 
 
 @dataclass(frozen=True)
