@@ -86,15 +86,12 @@ def below(work: Workspace, host: str) -> str:
 
 def bytes_sent(work: Workspace, host: str) -> dict[str, int]:
     """Count what a changed model sends, where all but the model was before: of the image, and of everything."""
+    sent = {}
     with faulty.before(host) as proxy:
-        work.change()
         work.assemble(f"{proxy.host}/counted:1")
-        already = len(proxy.seen)
-        work.change()
-        digest = work.assemble(f"{proxy.host}/counted:1")["digest"]
-        seen = proxy.seen[already:]
-    # The index is written when all that it names is there; what comes after it is evidence and the tag.
-    index_at = next(n for n, one in enumerate(seen) if one[0] == "PUT" and one[1].endswith(f"/manifests/{digest}"))
-    tagged = [length for method, path, length in seen if method == "PUT" and path.endswith("/manifests/1")]
-    image = sum(length for _, _, length in seen[: index_at + 1]) + sum(tagged)
-    return {"image": image, "all": sum(length for _, _, length in seen)}
+        for name, evidence in (("image", False), ("all", True)):
+            work.change()
+            already = len(proxy.seen)
+            work.assemble(f"{proxy.host}/counted:1", evidence=evidence)
+            sent[name] = sum(length for _, _, length in proxy.seen[already:])
+    return sent

@@ -191,6 +191,29 @@ def test_only_what_changed_is_sent(
     assert proxy.sent("PUT", "/blobs/") == before
 
 
+def test_what_is_missing_is_asked_for_once_and_an_image_without_evidence_is_named_as_it_is_stored(
+    proxy: Proxy, registry: DistributionRegistry, source: LayoutRegistry, digest: str
+) -> None:
+    transfer.copy(source, registry, digest, tag="v1")
+    blobs = transfer.describe(source, digest).blobs
+    assert [proxy.count("HEAD", blob.digest) for blob in blobs] == [1] * len(blobs)
+    assert (proxy.count("PUT", "/manifests/v1"), proxy.count("PUT", f"/manifests/{digest}")) == (1, 0)
+    assert registry.read_manifest(digest).digest == digest
+
+
+def test_evidence_of_one_manifest_is_listed_by_one_write_and_before_the_tag(
+    server: Server, proxy: Proxy, registry: DistributionRegistry, source: LayoutRegistry, digest: str, tmp_path: Path
+) -> None:
+    subject = source.read_manifest(digest)
+    made = {attach(source, subject, tmp_path, text).digest for text in (b"one", b"two", b"three")}
+    transfer.copy(source, registry, digest, tag="v1")
+    puts = [path.rpartition("/")[2] for method, path, _ in proxy.seen if method == "PUT" and "/manifests/" in path]
+    tag = digest.replace(":", "-")
+    assert puts.count(tag) == 1
+    assert puts.index(digest) < min(map(puts.index, made)) < puts.index(tag) < puts.index("v1") == len(puts) - 1
+    assert {entry.digest for entry in registry.referrers(digest)} == made
+
+
 def test_pushes_at_once_do_not_disturb_each_other(
     server: Server, proxy: Proxy, repository: str, source: LayoutRegistry, tmp_path: Path
 ) -> None:

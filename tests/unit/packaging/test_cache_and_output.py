@@ -55,6 +55,26 @@ def test_a_new_output_appears_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["out"]
 
 
+def test_all_that_is_new_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def record(path: Path) -> None:
+        assert not (tmp_path / "out").exists()
+        synced.append(path.relative_to(tmp_path / ".out.partial"))
+
+    monkeypatch.setattr(output, "_synced", record)
+    (tmp_path / "cached").write_text("was brought to the disk when it was cached")
+    with output.replacing(tmp_path / "out") as folder:
+        (folder / "image").mkdir()
+        (folder / "image/index.json").write_text("new")
+        (folder / "release.json").write_text("new")
+        os.link(tmp_path / "cached", folder / "image/layer")
+    assert sorted(synced) == [Path(), Path("image"), Path("image/index.json"), Path("release.json")]
+    assert {path.name for path in synced[:2]} == {"index.json", "release.json"}
+
+
 def test_an_old_release_is_replaced_as_a_whole(tmp_path: Path) -> None:
     release(tmp_path / "out", "old")
     (tmp_path / "out/leftover").touch()
