@@ -1,5 +1,6 @@
 """Bytecode is made once for equal modules, and is the same as if it were made for each of them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,7 @@ def test_how_many_processors_there_are_does_not_reach_the_bytes(
     found = []
     monkeypatch.setattr(interpreter, "SHARE", 3)
     for count in (1, 4):
-        monkeypatch.setattr(interpreter.os, "cpu_count", lambda count=count: count)
+        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         folder = installed(tmp_path / str(count) / "same", **many)
         interpreter.compile_folder(PYTHON, folder, "/opt/a")
         found.append(codes(folder))
