@@ -50,7 +50,7 @@ bench-packaging: $(READY) ## Packaging beside Docker, buildah, oras and BentoML 
 	@sh .ci/container-tools
 	@sh .ci/contained $(PYTHON) -m tests.benchmarks.packaging
 
-bench-router: $(READY) ## The router beside Envoy, nginx, HAProxy and Caddy (root installs them; 15 minutes)
+bench-router: $(READY) ## The router beside Envoy, nginx, HAProxy and Caddy (root installs them; 20 minutes)
 	@sh .ci/router-tools
 	@$(PYTHON) -m tests.benchmarks.router
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from tests.benchmarks.router import endpoints, outages, throughput
+from tests.benchmarks.router import endpoints, instructions, outages, throughput
 from tests.benchmarks.table import Machine, MissingError, Row, finish
 from trihull_runtime.errors import TrihullError
 
 RESULT: Final = Path("build/bench/router.json")
 PARTS: Final[Mapping[str, Callable[[Path], list[Row]]]] = {
-    "throughput": throughput.rows, "outages": outages.rows, "endpoints": endpoints.rows,
+    "throughput": throughput.rows, "instructions": instructions.rows, "outages": outages.rows,
+    "endpoints": endpoints.rows,
 }  # fmt: skip
 
 

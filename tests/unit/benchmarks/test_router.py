@@ -1,13 +1,21 @@
 """What the router's benchmark makes of its samples: lost requests, worst times, pairs, and what holds."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from tests.benchmarks.router import proxies
 from tests.benchmarks.router.endpoints import LEVELS, SITES, address_of, site_name
+from tests.benchmarks.router.instructions import by_hand, without_checks
 from tests.benchmarks.router.measuring import Answered, longest_s, outage, percentile
-from tests.benchmarks.router.throughput import EVERYTHING, Run, compared, rate_of
+from tests.benchmarks.router.throughput import EVERYTHING, WITH_TLS, Run, compared, rate_of
 from tests.benchmarks.router.upstream import answer, length_of
 from tests.benchmarks.table import MissingError
+from tests.servers import make_certificates
+from trihull_runtime.router.binary import find_envoy
+from trihull_runtime.router.envoy import Layout
+from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.timings import LAB
 
 WRK = "Running 2s test\n  20864 requests in 2.00s\n{wrong}Requests/sec:  10432.25\nTransfer/sec:      4.63MB\n"
@@ -59,8 +67,15 @@ def test_throughput_is_compared_pair_by_pair() -> None:
         proxies.GENERATED: [Run(9_800, 99)] * 3,
         "nginx 1.22.1": [Run(40_000, 20)] * 3,
         "HAProxy 2.6.12": [Run(50_000, 25)] * 3,
+        proxies.OURS + WITH_TLS: [Run(8_000, 130)] * 3,
+        "Envoy 1.40.0" + WITH_TLS: [Run(10_000, 91)] * 3,
     }
-    by_hand, spent, alone, everything, all_spent, sites = compared(runs, [60_000])
+    with_tls, tls_spent, by_hand, spent, alone, everything, all_spent, sites = compared(runs, [60_000])
+    assert (with_tls.peer_name, with_tls.holds) == ("Envoy 1.40.0, TLS", False)
+    assert with_tls.ratio == pytest.approx(0.8)
+    assert with_tls.parts["requests/s, Envoy 1.40.0, TLS"] == [10_000] * 3
+    assert tls_spent.ratio == pytest.approx(0.7)
+    assert by_hand.peer_name == "Envoy 1.40.0"
     assert by_hand.ratio == pytest.approx(0.96)
     assert by_hand.holds
     assert by_hand.parts["requests/s, Envoy 1.40.0"] == [10_000, 5_100, 10_000]
@@ -72,9 +87,12 @@ def test_throughput_is_compared_pair_by_pair() -> None:
 
 
 def test_throughput_below_the_target_is_missed() -> None:
-    runs = {name: [Run(9_400, 1)] for name in (proxies.OURS, EVERYTHING, proxies.GENERATED)}
-    runs |= {"Envoy 1.40.0": [Run(10_000, 1)], "nginx 1.22.1": [Run(1, 1)]}
-    assert not compared(runs, [1])[0].holds
+    own = (proxies.OURS, proxies.OURS + WITH_TLS, EVERYTHING, proxies.GENERATED)
+    runs = {name: [Run(9_400, 1)] for name in own}
+    runs |= {"Envoy 1.40.0": [Run(10_000, 1)], "Envoy 1.40.0, TLS": [Run(10_000, 1)], "nginx 1.22.1": [Run(1, 1)]}
+    with_tls, _, without, *_ = compared(runs, [1])
+    assert not with_tls.holds
+    assert not without.holds
 
 
 def test_a_run_of_wrk_with_errors_counts_for_nothing() -> None:
@@ -108,3 +126,25 @@ def test_the_site_understands_what_proxies_send() -> None:
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b'"id": "7"' in body
     assert f"content-length: {len(body)}".encode() in head
+
+
+def test_lines_of_tls_are_in_a_configuration_with_certificates_alone(tmp_path: Path) -> None:
+    tls = make_certificates(tmp_path / "certificates")
+    layout = Layout(tmp_path / "envoy", tmp_path / "logs", tmp_path / "envoy.sock", None)
+    judge = EnvoyProcess(find_envoy(), layout, own_group=False)
+    found = []
+    for name, certificates in (("plain", None), ("tls", tls)):
+        path, port = by_hand(tmp_path / name, [1, 2, 3], certificates)
+        found.append(path.read_text())
+        assert f"port_value: {port}" in found[-1]
+        assert "http_health_check" not in found[-1]
+        judge.validate(yaml.safe_load(found[-1]))  # raises what Envoy has against it
+    plain, secured = found
+    assert "transport_socket" not in plain
+    assert secured.count("transport_socket:") == 2
+    assert secured.count(f"{tls.server}/tls.crt") == secured.count(f"{tls.client}/tls.crt") == 1
+
+
+def test_health_checks_are_left_out_wherever_they_stand() -> None:
+    clusters = {"resources": [{"name": "a", "health_checks": [{"timeout": "1s"}], "deeper": [{"health_checks": []}]}]}
+    assert without_checks(clusters) == {"resources": [{"name": "a", "deeper": [{}]}]}
