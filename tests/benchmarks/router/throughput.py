@@ -150,7 +150,8 @@ def with_everything(folder: Path, ports: Sequence[int]) -> Iterator[Proxy]:
 @contextlib.contextmanager
 def fixed_sites(folder: Path, tls: Certificates) -> Iterator[tuple[list[int], list[int]]]:
     """Run three sites that give one fixed answer, until the block ends; yields their ports without and with TLS."""
-    ports, secured = free_ports(3), free_ports(3)
+    every = free_ports(6)  # at once, so that they differ
+    ports, secured = every[:3], every[3:]
     lines = [f"listen 127.0.0.1:{port};" for port in ports]
     lines += [f"listen 127.0.0.1:{port} ssl http2;" for port in secured]
     path = proxies.written("sites.conf", folder, tls, listens="\n    ".join(lines), release=ACCEPTED)
