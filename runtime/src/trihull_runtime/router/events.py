@@ -46,6 +46,10 @@ class Tail:
             return 0, 0
         return found.st_ino, found.st_size
 
+    def behind(self) -> bool:
+        """Whether there is something that `lines` has not read; a look, which costs no reading."""
+        return self._end() != (self._inode, self._offset)
+
     def lines(self) -> list[bytes]:
         """Return the complete lines that are new."""
         inode, size = self._end()

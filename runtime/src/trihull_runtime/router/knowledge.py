@@ -55,9 +55,10 @@ class Knowledge:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._known.wait(), WATCH_S)
         self._known.clear()
-        lines = await asyncio.to_thread(self.watcher.read)
+        if self.watcher.behind():  # most looks find nothing, and a thread for each would be half of what idling costs
+            lines = await asyncio.to_thread(self.watcher.read)
+            self.watcher.take(lines, time.monotonic())
         now = time.monotonic()
-        self.watcher.take(lines, now)
         self._conditions.forget(site.name for site in self._control.fleet.sites)
         await self._control.replan(self._conditions.health(now), self._load())
 

@@ -245,7 +245,7 @@ class _Router:
         asked = time.monotonic()
         while True:
             await asyncio.sleep(0.1)
-            if await asyncio.to_thread(self._process.alive):
+            if self._process.alive():
                 if time.monotonic() - asked > 1:  # a question costs Envoy more than a look at its lock
                     hangs = hangs + 1 if await asyncio.to_thread(self._process.hangs) else 0
                     asked = time.monotonic()

@@ -105,6 +105,10 @@ class Watcher:
         self.truncated: collections.Counter[str] = collections.Counter()
         self.findings: collections.Counter[tuple[str, str, str]] = collections.Counter()
 
+    def behind(self) -> bool:
+        """Whether a log says something new."""
+        return any(each.behind() for each in (self._attempts, self._health, self._outliers))
+
     def read(self) -> tuple[list[bytes], list[bytes], list[bytes]]:
         """Return what is new in each log; does the reading of files, and nothing else."""
         return self._attempts.lines(), self._health.lines(), self._outliers.lines()

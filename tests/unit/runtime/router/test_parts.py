@@ -206,14 +206,18 @@ class TestEvents:
         path = tmp_path / "log"
         path.write_bytes(b"old\n")
         tail = Tail(path)
+        assert not tail.behind()
         with path.open("ab") as file:
             file.write(b"one\ntw")
+        assert tail.behind()
         assert tail.lines() == [b"one"]
+        assert not tail.behind()
         with path.open("ab") as file:
             file.write(b"o\n")
         assert tail.lines() == [b"two"]
         path.rename(tmp_path / "log.old")
         path.write_bytes(b"three\n")
+        assert tail.behind()
         assert tail.lines() == [b"three"]
         assert tail.lines() == []
 
