@@ -9,6 +9,8 @@ from tests.failover.load import Load, eventually
 from tests.failover.rig import Router, ask, fleet_of, router_for
 from tests.failover.standin import StandIn
 from trihull_runtime.contract import Canary, Fleet, Policy, Routing, Shadow
+from trihull_runtime.router.envoy.listeners import TIMED_KEY
+from trihull_runtime.router.measuring import COUNTERS, sample_of
 
 INFER = "/v2/models/digits/infer"
 
@@ -34,6 +36,32 @@ def test_weighted_splits_over_all_sites(standins: dict[str, StandIn], tmp_path: 
     first = [outcome.site for outcome in sorted(load.outcomes, key=lambda outcome: outcome.number)[:400]]
     assert abs(first.count("aws") / 400 - 0.6) < 0.05
     assert abs(first.count("azure") / 400 - 0.1) < 0.05
+
+
+def test_of_very_many_attempts_a_share_is_timed(standins: dict[str, StandIn], tmp_path: Path) -> None:
+    with router_for(tmp_path / "router", fleet_of(standins)) as router:
+        all_healthy(router)
+        envoy = router.envoy.admin
+
+        def ordered() -> int:
+            entries = envoy.json("/runtime")["entries"]
+            return int(entries[TIMED_KEY]["final_value"]) if TIMED_KEY in entries else 0
+
+        def timed() -> int:
+            page = envoy.json(f"/stats?format=json&histogram_buckets=cumulative&filter={COUNTERS}")
+            return sum(max(each.values()) for each in sample_of(page, 0.0).durations.values())
+
+        eventually(lambda: ordered() == 100, "few are timed all")
+        with Load(router.url, rate=100) as load:
+            load.wait_more(100)
+        count = len(load.outcomes)
+        eventually(lambda: timed() == count, "all were timed")
+        envoy.order(TIMED_KEY, 20)
+        with Load(router.url, rate=200) as load:
+            load.wait_more(500)
+        assert load.lost == []
+        eventually(lambda: timed() - count > 0.1 * len(load.outcomes), "a share was timed")
+        assert timed() - count < 0.35 * len(load.outcomes)
 
 
 def test_fastest_goes_to_the_site_that_answers_soonest(standins: dict[str, StandIn], tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ FAILOVERS = 'trihull_router_failovers_total{instance="r",model="digits",from="aw
 TRUNCATED = 'trihull_router_truncated_total{site="aws"}'
 UP = 'up{job="trihull-router"}'
 REQUESTS = 'envoy_http_downstream_rq_xx{envoy_response_code_class="%s",envoy_http_conn_manager_prefix="ingress"}'
-ATTEMPTS = 'envoy_trihull_attempts_duration_count{instance="r",site="aws"}'
+AGAIN = 'envoy_cluster_upstream_rq_retry{instance="r",envoy_cluster_name="model-digits"}'
 CLIENTS = (
     'envoy_http_downstream_rq_xx{instance="r",envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"}'
 )
@@ -96,8 +96,8 @@ CERTIFICATE = 'trihull_router_certificate_expiry_seconds{instance="r",which="cli
         ),
         (
             "RetryStorm",
-            [(ATTEMPTS, "0+1400x30"), (CLIENTS, "0+1000x30")],
-            [(ATTEMPTS, "0+1100x30"), (CLIENTS, "0+1000x30")],
+            [(AGAIN, "0+400x30"), (CLIENTS, "0+1000x30")],
+            [(AGAIN, "0+100x30"), (CLIENTS, "0+1000x30")],
         ),
         ("WrongAnswers", [(PROBES % "wrong", "0x15 1x20")], [(PROBES % "right", "0+1x30")]),
         ("WrongAnswers", [(PROBES % "wrong", "_x15 1x20")], []),  # the first one begins a series

@@ -65,6 +65,12 @@ class EnvoyAdmin:
         page = self.json(f"/stats?format=json&filter={pattern}")
         return {entry["name"]: entry["value"] for entry in page["stats"] if "name" in entry}
 
+    def order(self, key: str, value: int) -> None:
+        """Set a value of Envoy's runtime. Raises EnvoyError when it is not taken."""
+        status, body = self.call("POST", f"/runtime_modify?{key}={value}")
+        if status != http.HTTPStatus.OK:
+            raise EnvoyError(f"Envoy does not take {key}={value}: {body.decode(errors='replace').strip()}")
+
     def bootstrap_digest(self) -> str | None:
         """Return the digest of the bootstrap that this Envoy was started with, None if it is not one of ours."""
         node = self.json("/server_info").get("node", {})

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from trihull_runtime.router.conditions import Conditions, Finding
 from trihull_runtime.router.control import Control
+from trihull_runtime.router.envoy.listeners import TIMED_KEY
 from trihull_runtime.router.events import Events
 from trihull_runtime.router.health import Load, steady
-from trihull_runtime.router.measuring import COUNTERS, Sample, rate_per_s, sample_of, tails_s
+from trihull_runtime.router.measuring import COUNTERS, Sample, rate_per_s, sample_of, tails_s, timed_percent
 from trihull_runtime.router.plan import ANY_MODEL, ModelPlan
 from trihull_runtime.router.probing import Prober
 from trihull_runtime.router.process import EnvoyProcess
@@ -42,12 +43,14 @@ class Knowledge:
         )
         self._samples: collections.deque[Sample] = collections.deque(maxlen=int(WHILE_S / MEASURE_S))
         self._measured = Load()
+        self._timed: int | None = None  # the percentage of attempts that Envoy was told to time
         self._known = asyncio.Event()  # something about a site is known that was not before
 
     async def begin(self) -> None:
         """Take over what the Envoy that runs knows; its logs are followed from here on."""
         clusters = await asyncio.to_thread(self._process.admin.json, "/clusters?format=json")
         self._samples.clear()
+        self._timed = None
         self.watcher.begin_with(clusters, time.monotonic())
 
     async def watch(self) -> None:
@@ -71,9 +74,14 @@ class Knowledge:
         page = await asyncio.to_thread(
             self._process.admin.json, f"/stats?format=json&histogram_buckets=cumulative&filter={COUNTERS}"
         )
-        self._samples.append(sample_of(page, time.monotonic()))
+        sample = sample_of(page, time.monotonic())
+        timed = timed_percent(rate_per_s(self._samples[-1], sample)) if self._samples else 100
+        self._samples.append(sample)
         first, last = self._samples[0], self._samples[-1]
         self._measured = Load(tail_s=tails_s(first, last), rate_per_s=rate_per_s(first, last))
+        if timed != self._timed:
+            await asyncio.to_thread(self._process.admin.order, TIMED_KEY, timed)
+            self._timed = timed
 
     async def probe(self) -> None:
         """Ask every site what it must know."""

@@ -9,6 +9,7 @@ from trihull_runtime.router.envoy.listeners import ATTEMPTS
 
 TAIL = 0.999
 ENOUGH = 200  # answers in a while, below which no tail is told
+TIMED_PER_S = 1000  # attempts, about, above which only a share of them is timed
 COUNTERS = rf"^({ATTEMPTS}\.|http\.ingress\.downstream_rq_completed$)"
 _DURATION = re.compile(rf"{ATTEMPTS}\.duration\.site\.(?P<site>.+)$")
 
@@ -44,10 +45,16 @@ def rate_per_s(before: Sample, now: Sample) -> float:
     return max(0, now.requests - before.requests) / took_s if took_s > 0 else 0.0
 
 
+def timed_percent(rate_per_s: float) -> int:
+    """Return the share of attempts to time, in percent: a thousand a second tell the tail as well as all of them."""
+    return 100 if rate_per_s <= TIMED_PER_S else max(1, round(100 * TIMED_PER_S / rate_per_s))
+
+
 def tails_s(before: Sample, now: Sample) -> dict[str, float]:
     """Return per site the bound, in seconds, within which all but one of a thousand answers came between two samples.
 
-    A site with fewer than `ENOUGH` answers is left out: a tail of few says nothing.
+    What counts are the answers that were timed. A site with fewer than `ENOUGH` of them is left out: a tail of few says
+    nothing.
     """
     tails: dict[str, float] = {}
     for site, buckets in now.durations.items():

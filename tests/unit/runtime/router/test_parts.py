@@ -13,6 +13,7 @@ from trihull_runtime.contract import Fleet, Policy, SiteState
 from trihull_runtime.errors import UsageError
 from trihull_runtime.router import addresses, binary
 from trihull_runtime.router.envoy import AccessLog, Configuration, Ingress, Layout, render
+from trihull_runtime.router.envoy_admin import EnvoyAdmin
 from trihull_runtime.router.errors import EnvoyError
 from trihull_runtime.router.events import KEPT, Events, Tail
 from trihull_runtime.router.files import Files
@@ -220,6 +221,12 @@ class TestEvents:
         assert tail.behind()
         assert tail.lines() == [b"three"]
         assert tail.lines() == []
+
+
+def test_an_order_that_envoy_does_not_take_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EnvoyAdmin, "call", lambda self, method, target: (503, b"No admin layer specified"))
+    with pytest.raises(EnvoyError, match="does not take share=5: No admin layer specified"):
+        EnvoyAdmin(Path("envoy.sock")).order("share", 5)
 
 
 class TestStatus:

@@ -11,7 +11,7 @@ from trihull_runtime.contract import DataType, KnownAnswer, KnownTensor
 from trihull_runtime.router.asking import Answer
 from trihull_runtime.router.conditions import Verdict
 from trihull_runtime.router.envoy.refusing import RELEASE_HEADER
-from trihull_runtime.router.measuring import ENOUGH, Sample, rate_per_s, sample_of, tails_s
+from trihull_runtime.router.measuring import ENOUGH, Sample, rate_per_s, sample_of, tails_s, timed_percent
 from trihull_runtime.router.probing import difference, judge, request_of
 from trihull_runtime.router.shadowing import differs
 
@@ -125,3 +125,8 @@ def test_rates_and_tails_are_those_of_the_time_between() -> None:
 def test_a_tail_of_few_answers_is_none() -> None:
     before, now = Sample(0, 0), sample_of(page(1, {1.0: ENOUGH - 1}), 1)
     assert tails_s(before, now) == {}
+
+
+@pytest.mark.parametrize(("per_s", "percent"), [(0.0, 100), (1000.0, 100), (2000.0, 50), (12_000.0, 8), (1e7, 1)])
+def test_of_very_many_attempts_about_a_thousand_a_second_are_timed(per_s: float, percent: int) -> None:
+    assert timed_percent(per_s) == percent

@@ -14,7 +14,8 @@ RUNTIME: Json = {
         {
             "name": "trihull",
             "static_layer": {"re2.max_program_size.error_level": 100_000, "re2.max_program_size.warn_level": 100_000},
-        }
+        },
+        {"name": "orders", "admin_layer": {}},  # the control process's own, such as the share of attempts that is timed
     ]
 }
 

@@ -14,7 +14,8 @@ from trihull_runtime.router.envoy.values import SITE_NAME, SITES_CLUSTER, Json, 
 
 INGRESS = "ingress"
 PROBES = "probes"
-ATTEMPTS = "trihull_attempts"  # Envoy's statistics of attempts at sites: `.duration` in ms of all, `.failed_total`
+ATTEMPTS = "trihull_attempts"  # Envoy's statistics of attempts at sites: `.duration` in ms, `.failed_total`
+TIMED_KEY = "trihull.timed_percent"  # of all attempts; the control process lowers it where there are many
 BODY_LIMIT_BYTES = 64 << 20  # larger requests are refused with 413
 _FILTERS = "envoy.extensions.filters"
 _MANAGER = f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager"
@@ -148,9 +149,10 @@ def _health_filter() -> Json:
 
 
 def _router(layout: Layout) -> Json:
-    """The end of the chain: it times every attempt by site, and counts and writes down those that went wrong.
+    """The end of the chain: it times attempts by site, and counts and writes down those that went wrong.
 
-    Tags are texts that are made anew for each attempt, which is why what went well has the site's name alone.
+    Tags are texts that are made anew for each attempt, which is why what went well has the site's name alone, and why
+    of very many attempts only a share is timed.
     """
     site = {"name": "site", "value_format": SITE_NAME}
     outcome = [
@@ -169,6 +171,11 @@ def _router(layout: Layout) -> Json:
             }
         ],
     )
+    timed = {
+        "runtime_key": TIMED_KEY,
+        "percent_sampled": {"numerator": 100, "denominator": "HUNDRED"},
+        "use_independent_randomness": True,  # else by the request's id, which repeats itself in an attempt elsewhere
+    }
     failed = extension(
         "failed",
         _STATS,
@@ -201,7 +208,11 @@ def _router(layout: Layout) -> Json:
         f"{_FILTERS}.http.router.v3.Router",
         suppress_envoy_headers=True,
         dynamic_stats=False,  # answers by cluster and code: what is above tells them by site
-        upstream_log=[attempts, {**failed, "filter": wrong}, {**written, "filter": wrong}],
+        upstream_log=[
+            {**attempts, "filter": {"runtime_filter": timed}},
+            {**failed, "filter": wrong},
+            {**written, "filter": wrong},
+        ],
     )
 
 
