@@ -30,25 +30,28 @@ WARM: Final = 100
 REQUESTS: Final = 300
 RUNS: Final = 3
 BY_HAND: Final = "Envoy by hand"
+BARE: Final = f"{BY_HAND}, bare"
 SETUP: Final = (
-    f"valgrind --tool=callgrind; the median of {RUNS} times {REQUESTS} requests after {WARM}, on one connection; "
-    "health checks are left out of both, since they come when they come"
+    f"valgrind --tool=callgrind; the median of {RUNS} times {REQUESTS} requests after {WARM}, on one connection; the "
+    "worker's thread alone; health checks are left out of both, since they come when they come"
 )
 
 
 def rows(folder: Path) -> list[Row]:
-    """Count both, without TLS and with it."""
-    print("instructions: two configurations, without and with TLS", flush=True)
+    """Count all three, without TLS and with it."""
+    print("instructions: three configurations, without and with TLS", flush=True)
     certificates = make_certificates(folder / "certificates")
     found = []
     with fixed_sites(folder / "sites", certificates) as (ports, secured):
         for what, tls, sites in (("", None, ports), (", TLS on both sides", certificates, secured)):
             place = folder / ("plain" if tls is None else "tls")
             ours = counted(*generated(place / "ours", sites, tls), place / "ours-counts", tls)
-            peer = counted(*by_hand(place / "hand", sites, tls), place / "hand-counts", tls)
-            found.append(
-                Row(f"thousand instructions of a request{what}", ours, peers={BY_HAND: peer}, setup=SETUP, paired=True)
-            )
+            for peer, bare in ((BY_HAND, False), (BARE, True)):
+                folder = place / f"hand-{bare}"
+                theirs = counted(*by_hand(folder, sites, tls, bare=bare), folder / "counts", tls)
+                beside = ", beside a bare one" if bare else ""
+                name = f"thousand instructions of a request{what}{beside}"
+                found.append(Row(name, ours, peers={peer: theirs}, setup=SETUP, paired=True))
     return found
 
 
@@ -62,10 +65,11 @@ def generated(folder: Path, ports: Sequence[int], tls: Certificates | None) -> t
     return state / "bootstrap.json", port
 
 
-def by_hand(folder: Path, ports: Sequence[int], tls: Certificates | None) -> tuple[Path, int]:
+def by_hand(folder: Path, ports: Sequence[int], tls: Certificates | None, *, bare: bool = False) -> tuple[Path, int]:
     """Write the configuration by hand; returns it and the port."""
     (port,) = free_ports(1)
-    path = proxies.written("envoy.yaml", folder, tls, port=port, **{f"site{n}": each for n, each in enumerate(ports)})
+    sites = {f"site{index}": each for index, each in enumerate(ports)}
+    path = proxies.written("envoy.yaml", folder, tls, bare=bare, port=port, **sites)
     path.write_text(re.sub(r"    health_checks:\n(    [ -].*\n)+", "", path.read_text()))
     assert "health_checks" not in path.read_text()
     return path, port
@@ -79,13 +83,16 @@ def counted(configuration: Path, port: int, folder: Path, tls: Certificates | No
         _dumped(process.pid, folder)
         begun = time.monotonic()
         time.sleep(1)
-        idle_per_s = _dumped(process.pid, folder) / (time.monotonic() - begun)
+        idle = _dumped(process.pid, folder)
+        idle_s = time.monotonic() - begun
         found = []
         for _ in range(RUNS):
             begun = time.monotonic()
             _ask(connection, REQUESTS)
             took_s = time.monotonic() - begun
-            found.append((_dumped(process.pid, folder) - idle_per_s * took_s) / REQUESTS / 1000)
+            threads = _dumped(process.pid, folder)
+            worker = max(threads, key=lambda thread: threads[thread])
+            found.append((threads[worker] - idle.get(worker, 0) / idle_s * took_s) / REQUESTS / 1000)
     print(f"  {folder.name}{'' if tls is None else ', TLS'}: {statistics.median(found):.1f} thousand", flush=True)
     return found
 
@@ -93,8 +100,9 @@ def counted(configuration: Path, port: int, folder: Path, tls: Certificates | No
 @contextlib.contextmanager
 def _envoy(configuration: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [
-        tool("valgrind"), "--tool=callgrind", f"--callgrind-out-file={folder / 'counts'}", "--quiet",
-        str(find_envoy()), "-c", str(configuration), "-l", "error", "--disable-hot-restart", "--concurrency", "1",
+        tool("valgrind"), "--tool=callgrind", f"--callgrind-out-file={folder / 'counts'}", "--separate-threads=yes",
+        "--quiet", str(find_envoy()), "-c", str(configuration), "-l", "error", "--disable-hot-restart",
+        "--concurrency", "1",
     ]  # fmt: skip
     with (folder / "output.log").open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -136,13 +144,19 @@ def _ask(connection: http.client.HTTPConnection, times: int) -> None:
         assert answer.status == HTTPStatus.OK, answer.status
 
 
-def _dumped(pid: int, folder: Path) -> int:
-    """Return how many instructions there were since the last time (callgrind_control writes one more file of them)."""
+def _dumped(pid: int, folder: Path) -> dict[str, int]:
+    """Return how many instructions each thread executed since the last time.
+
+    callgrind_control has one file more of them written for each thread: counts.DUMP-THREAD.
+    """
     subprocess.run([tool("callgrind_control"), "--dump", str(pid)], capture_output=True, check=True)
-    newest = max(folder.glob("counts.*"), key=lambda path: int(path.suffix[1:]))
-    total = re.search(r"^totals: (\d+)", newest.read_text(), re.MULTILINE)
-    assert total is not None, newest.name
-    return int(total[1])
+    names = [path.name.removeprefix("counts.").partition("-") for path in folder.glob("counts.*-*")]
+    dump = max(int(number) for number, _, _ in names)
+    totals = {}
+    for _, _, thread in (name for name in names if name[0] == f"{dump}"):
+        total = re.search(r"^totals: (\d+)", (folder / f"counts.{dump}-{thread}").read_text(), re.MULTILINE)
+        totals[thread] = 0 if total is None else int(total[1])
+    return totals
 
 
 def without_checks(value: Any) -> Any:

@@ -31,6 +31,7 @@ INFER: Final = "/v2/models/digits/infer"
 NAMES: Final = ("aws", "gcp", "azure")
 FLEET: Final = Fleet(1, "local", {"digits": (ACCEPTED,)}, ())
 OURS: Final = "trihull route"
+BARE: Final = " bare"
 GENERATED: Final = "our configuration without the control process"
 
 
@@ -86,13 +87,18 @@ def tree(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in tree(int(child)))]
 
 
-def written(name: str, folder: Path, tls: Certificates | None = None, **values: object) -> Path:
+def written(name: str, folder: Path, tls: Certificates | None = None, bare: bool = False, **values: object) -> Path:
     """Write a configuration into a folder, its `@NAME@` replaced; returns its path.
 
-    Lines that begin with `@TLS@` are left out without certificates.
+    Lines that begin with `@TLS@` are left out without certificates, those that begin with `@SAME@` of a `bare` one.
     """
-    lines = (CONFIGURATIONS / name).read_text(encoding="utf-8").splitlines(keepends=True)
-    text = "".join(line.removeprefix("@TLS@") for line in lines if tls is not None or not line.startswith("@TLS@"))
+    marks = {"@TLS@": tls is not None, "@SAME@": not bare}
+    kept = []
+    for line in (CONFIGURATIONS / name).read_text(encoding="utf-8").splitlines(keepends=True):
+        mark = next((each for each in marks if line.startswith(each)), None)
+        if mark is None or marks[mark]:
+            kept.append(line.removeprefix(mark or ""))
+    text = "".join(kept)
     folders = {} if tls is None else {"server": tls.server, "client": tls.client}
     for key, value in {"folder": folder, **folders, **values}.items():
         text = text.replace(f"@{key.upper()}@", f"{value}")
@@ -168,17 +174,19 @@ def fleet(ports: Sequence[int], routing: Routing | None = None, tls: Certificate
 
 
 @contextlib.contextmanager
-def envoy(folder: Path, ports: Sequence[int], tls: Certificates | None = None) -> Iterator[Proxy]:
-    """Run the same Envoy with the configuration that was written by hand."""
+def envoy(
+    folder: Path, ports: Sequence[int], tls: Certificates | None = None, *, bare: bool = False
+) -> Iterator[Proxy]:
+    """Run the same Envoy with the configuration that was written by hand: same listener and log, or `bare`."""
     (port,) = free_ports(1)
     sites = {f"site{index}": each for index, each in enumerate(ports)}
-    path = written("envoy.yaml", folder, tls, port=port, **sites)
+    path = written("envoy.yaml", folder, tls, bare=bare, port=port, **sites)
     binary = find_envoy()
     command = [str(binary), "-c", str(path), "-l", "warning", "--disable-hot-restart", "--cpuset-threads"]
     version = re.search(
         r"/(\d+\.\d+\.\d+)/", subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
     )
-    name = f"Envoy {version[1] if version else ''}"
+    name = f"Envoy {version[1] if version else ''}{BARE if bare else ''}"
     with running(name, command, folder, port, secure=tls is not None) as proxy:
         yield proxy
 
@@ -191,7 +199,9 @@ def nginx(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bool
         f"server 127.0.0.1:{each} max_fails=1 fail_timeout=10s{' backup' if ordered and index else ''};"
         for index, each in enumerate(ports)
     ]
-    path = written("nginx.conf", folder, None, port=port, servers="\n    ".join(lines), **in_milliseconds(timings))
+    path = written(
+        "nginx.conf", folder, None, False, port=port, servers="\n    ".join(lines), **in_milliseconds(timings)
+    )
     command = [tool("nginx"), "-p", str(folder), "-c", str(path), "-g", "daemon off;"]
     with running(f"nginx {version_of('nginx', '-v')}", command, folder, port) as proxy:
         yield proxy
@@ -205,7 +215,9 @@ def haproxy(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bo
         f"server {name} 127.0.0.1:{each} check{' backup' if ordered and index else ''}"
         for index, (name, each) in enumerate(zip(NAMES, ports, strict=True))
     ]
-    path = written("haproxy.cfg", folder, None, port=port, servers="\n  ".join(lines), **in_milliseconds(timings))
+    path = written(
+        "haproxy.cfg", folder, None, False, port=port, servers="\n  ".join(lines), **in_milliseconds(timings)
+    )
     with running(
         f"HAProxy {version_of('haproxy', '-v')}", [tool("haproxy"), "-db", "-f", str(path)], folder, port
     ) as proxy:
@@ -218,7 +230,9 @@ def caddy(folder: Path, ports: Sequence[int], timings: Timings, *, ordered: bool
     (port,) = free_ports(1)
     servers = " ".join(f"127.0.0.1:{each}" for each in ports)
     policy = "first" if ordered else "round_robin"
-    path = written("Caddyfile", folder, None, port=port, servers=servers, policy=policy, **in_milliseconds(timings))
+    path = written(
+        "Caddyfile", folder, None, False, port=port, servers=servers, policy=policy, **in_milliseconds(timings)
+    )
     command = [tool("caddy"), "run", "--adapter", "caddyfile", "--config", str(path)]
     environment = {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     with running(f"Caddy {version_of('caddy', 'version')}", command, folder, port, environment) as proxy:

@@ -86,7 +86,11 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
     passed = {name: [1e6 / run.per_s for run in runs] for name, runs in seen.items()}
     spent = {name: [run.cpu_us for run in runs] for name, runs in seen.items()}
     envoys = [name for name in seen if name.startswith("Envoy")]
-    by_hand, by_hand_tls = [[name for name in envoys if name.endswith(WITH_TLS) is tls] for tls in (False, True)]
+    same, bare, same_tls, bare_tls = [
+        [name for name in envoys if name.endswith(WITH_TLS) is tls and (proxies.BARE in name) is bare]
+        for tls in (False, True)
+        for bare in (False, True)
+    ]
     own = (proxies.OURS, proxies.OURS + WITH_TLS, EVERYTHING, proxies.GENERATED)
     balancers = [name for name in seen if name not in (*envoys, *own)]
     rates = {f"requests/s, {name}": [run.per_s for run in runs] for name, runs in seen.items()}
@@ -98,10 +102,17 @@ def compared(seen: Mapping[str, Sequence[Run]], direct: Sequence[float]) -> list
         return Row(what, costs[ours], target, {name: costs[name] for name in peers}, SETUP, parts, paired=True)
 
     return [
-        row("a request at full load, TLS on both sides, us", passed, proxies.OURS + WITH_TLS, by_hand_tls, AS_FAST),
-        row("processor time of a request, TLS on both sides, us", spent, proxies.OURS + WITH_TLS, by_hand_tls),
-        row("a request at full load, us", passed, proxies.OURS, by_hand, AS_FAST),
-        row("processor time of a request, us", spent, proxies.OURS, by_hand),
+        row("a request at full load, TLS on both sides, us", passed, proxies.OURS + WITH_TLS, same_tls, AS_FAST),
+        row(
+            "a request at full load, TLS on both sides, beside a bare one, us",
+            passed,
+            proxies.OURS + WITH_TLS,
+            bare_tls,
+        ),
+        row("processor time of a request, TLS on both sides, us", spent, proxies.OURS + WITH_TLS, same_tls),
+        row("a request at full load, us", passed, proxies.OURS, same, AS_FAST),
+        row("a request at full load, beside a bare one, us", passed, proxies.OURS, bare),
+        row("processor time of a request, us", spent, proxies.OURS, same),
         row(
             "processor time of a request, beside our configuration alone, us", spent, proxies.OURS, [proxies.GENERATED]
         ),
@@ -116,13 +127,14 @@ def everybody(
 ) -> Iterator[contextlib.AbstractContextManager[Proxy]]:
     """All proxies, ours first; each is started when it is asked for."""
     yield named_tls(proxies.ours(folder / "ours-tls", secured, tls=tls, TRIHULL_TIMINGS="wan"))
-    (folder / "envoy-tls").mkdir()
-    yield named_tls(proxies.envoy(folder / "envoy-tls", secured, tls))
+    for bare in (False, True):
+        yield named_tls(proxies.envoy(folder / f"envoy-tls-{bare}", secured, tls, bare=bare))
     yield proxies.ours(folder / "ours", ports, TRIHULL_TIMINGS="wan")
     yield with_everything(folder / "everything", ports)
-    for start in (proxies.envoy, proxies.generated):
-        (folder / start.__name__).mkdir()
-        yield start(folder / start.__name__, ports)
+    for bare in (False, True):
+        yield proxies.envoy(folder / f"envoy-{bare}", ports, bare=bare)
+    (folder / "generated").mkdir()
+    yield proxies.generated(folder / "generated", ports)
     for peer in (proxies.nginx, proxies.haproxy):
         (folder / peer.__name__).mkdir()
         yield peer(folder / peer.__name__, ports, WAN, ordered=True)

@@ -1,6 +1,8 @@
 """What the router's benchmark makes of its samples: lost requests, worst times, pairs, and what holds."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,10 +13,11 @@ from tests.benchmarks.router.instructions import by_hand, without_checks
 from tests.benchmarks.router.measuring import Answered, longest_s, outage, percentile
 from tests.benchmarks.router.throughput import EVERYTHING, WITH_TLS, Run, compared, rate_of
 from tests.benchmarks.router.upstream import answer, length_of
-from tests.benchmarks.table import MissingError
+from tests.benchmarks.table import STATED, MissingError
 from tests.servers import make_certificates
 from trihull_runtime.router.binary import find_envoy
-from trihull_runtime.router.envoy import Layout
+from trihull_runtime.router.envoy import Ingress, Layout
+from trihull_runtime.router.envoy.listeners import render_ingress
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.timings import LAB
 
@@ -64,17 +67,22 @@ def test_throughput_is_compared_pair_by_pair() -> None:
         proxies.OURS: [Run(9_500, 100), Run(5_000, 100), Run(9_600, 100)],
         EVERYTHING: [Run(8_000, 120)] * 3,
         "Envoy 1.40.0": [Run(10_000, 90), Run(5_100, 90), Run(10_000, 90)],
+        "Envoy 1.40.0 bare": [Run(19_000, 50)] * 3,
         proxies.GENERATED: [Run(9_800, 99)] * 3,
         "nginx 1.22.1": [Run(40_000, 20)] * 3,
         "HAProxy 2.6.12": [Run(50_000, 25)] * 3,
         proxies.OURS + WITH_TLS: [Run(8_000, 130)] * 3,
         "Envoy 1.40.0" + WITH_TLS: [Run(10_000, 91)] * 3,
+        "Envoy 1.40.0 bare" + WITH_TLS: [Run(16_000, 65)] * 3,
     }
-    with_tls, tls_spent, by_hand, spent, alone, everything, all_spent, sites = compared(runs, [60_000])
+    with_tls, tls_bare, tls_spent, by_hand, bare, spent, alone, everything, all_spent, sites = compared(runs, [60_000])
     assert (with_tls.peer_name, with_tls.holds) == ("Envoy 1.40.0, TLS", False)
     assert with_tls.ratio == pytest.approx(0.8)
     assert with_tls.parts["requests/s, Envoy 1.40.0, TLS"] == [10_000] * 3
     assert tls_spent.ratio == pytest.approx(0.7)
+    assert (tls_bare.peer_name, bare.peer_name) == ("Envoy 1.40.0 bare, TLS", "Envoy 1.40.0 bare")
+    assert [tls_bare.ratio, bare.ratio] == pytest.approx([0.5, 0.5])
+    assert tls_bare.target == bare.target == STATED
     assert by_hand.peer_name == "Envoy 1.40.0"
     assert by_hand.ratio == pytest.approx(0.96)
     assert by_hand.holds
@@ -89,8 +97,9 @@ def test_throughput_is_compared_pair_by_pair() -> None:
 def test_throughput_below_the_target_is_missed() -> None:
     own = (proxies.OURS, proxies.OURS + WITH_TLS, EVERYTHING, proxies.GENERATED)
     runs = {name: [Run(9_400, 1)] for name in own}
-    runs |= {"Envoy 1.40.0": [Run(10_000, 1)], "Envoy 1.40.0, TLS": [Run(10_000, 1)], "nginx 1.22.1": [Run(1, 1)]}
-    with_tls, _, without, *_ = compared(runs, [1])
+    envoys = [f"Envoy 1.40.0{bare}{tls}" for bare in ("", proxies.BARE) for tls in ("", WITH_TLS)]
+    runs |= {name: [Run(10_000, 1)] for name in envoys} | {"nginx 1.22.1": [Run(1, 1)]}
+    with_tls, _, _, without, *_ = compared(runs, [1])
     assert not with_tls.holds
     assert not without.holds
 
@@ -128,18 +137,59 @@ def test_the_site_understands_what_proxies_send() -> None:
     assert f"content-length: {len(body)}".encode() in head
 
 
+def manager_of(listener: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return found
+
+
+def test_the_envoy_beside_us_has_our_listener_and_our_log(tmp_path: Path) -> None:
+    path, _ = by_hand(tmp_path / "same", [1, 2, 3], None)
+    listener = yaml.safe_load(path.read_text())["static_resources"]["listeners"][0]
+    layout = Layout(tmp_path / "envoy", tmp_path, tmp_path / "envoy.sock", None)
+    ours = render_ingress(Ingress("127.0.0.1", 1), layout)
+    assert listener["per_connection_buffer_limit_bytes"] == ours["per_connection_buffer_limit_bytes"]
+    theirs, own = manager_of(listener), manager_of(ours)
+    compared_below = {"http_filters", "access_log"}
+    not_options = {"rds", "stat_prefix", "local_reply_config"}  # the last: one mapper of ours is for our own health
+    for key in own.keys() - compared_below - not_options:
+        assert json.dumps(theirs[key]) == json.dumps(own[key]), key
+    limits = [f["typed_config"] for each in (theirs, own) for f in each["http_filters"] if "body_size" in f["name"]]
+    assert limits[0] == limits[1]
+    assert "local_reply_config" in theirs
+    logs = [each["http_filters"][-1]["typed_config"]["upstream_log"][-1] for each in (theirs, own)]
+    columns = [set(each["typed_config"]["log_format"]["json_format"]) for each in logs]
+    assert columns[0] - {"upstream"} == columns[1] - {"site"}
+    kinds = [[set(each) for each in log["filter"]["or_filter"]["filters"]] for log in logs]
+    assert kinds[0] == kinds[1]
+    columns = [set(each["access_log"][0]["typed_config"]["log_format"]["json_format"]) for each in (theirs, own)]
+    assert columns[0] - {"upstream"} == columns[1] - {"site", "client", "residency_class"}
+
+
+def test_a_bare_envoy_has_none_of_it(tmp_path: Path) -> None:
+    path, _ = by_hand(tmp_path / "bare", [1, 2, 3], None, bare=True)
+    text = path.read_text()
+    assert "@" not in text.replace('"@type"', "")
+    for part in ("early_header_mutation", "body_size_limit", "upstream_log", "local_reply", "REJECT_REQUEST"):
+        assert part not in text, part
+
+
 def test_lines_of_tls_are_in_a_configuration_with_certificates_alone(tmp_path: Path) -> None:
     tls = make_certificates(tmp_path / "certificates")
     layout = Layout(tmp_path / "envoy", tmp_path / "logs", tmp_path / "envoy.sock", None)
     judge = EnvoyProcess(find_envoy(), layout, own_group=False)
     found = []
-    for name, certificates in (("plain", None), ("tls", tls)):
-        path, port = by_hand(tmp_path / name, [1, 2, 3], certificates)
+    for name, certificates, bare in (
+        ("plain", None, False),
+        ("tls", tls, False),
+        ("bare", None, True),
+        ("bare-tls", tls, True),
+    ):
+        path, port = by_hand(tmp_path / name, [1, 2, 3], certificates, bare=bare)
         found.append(path.read_text())
         assert f"port_value: {port}" in found[-1]
         assert "http_health_check" not in found[-1]
         judge.validate(yaml.safe_load(found[-1]))  # raises what Envoy has against it
-    plain, secured = found
+    plain, secured, *_ = found
     assert "transport_socket" not in plain
     assert secured.count("transport_socket:") == 2
     assert secured.count(f"{tls.server}/tls.crt") == secured.count(f"{tls.client}/tls.crt") == 1
