@@ -5,7 +5,9 @@ Connections are kept and used again by whichever thread comes next. A request th
 and to the token service that it names, and nowhere else.
 """
 
+import functools
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -51,23 +53,33 @@ class MissingError(AnsweredError, ContentError):
     """The registry does not have what was asked for."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Client:
-    """One connection that is kept, and who it is signed in as.
+    """Who one is to the registry, in one request at a time; `make` gives what signs in."""
 
-    Attributes:
-        dxf: signs in, and follows redirects.
-        session: below it.
-        pool: below that: what needs neither is asked there, at half the cost. None where a proxy stands between.
-    """
+    make: Callable[[], Any]
 
-    dxf: Any
-    session: requests.Session
-    pool: urllib3.HTTPConnectionPool | None
+    @functools.cached_property
+    def dxf(self) -> Any:
+        """Signs in and follows redirects, over a connection of its own: made for the first request that needs it."""
+        return self.make()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the registry let one in with, when it wanted to know."""
+        return dict(self.dxf._headers) if "dxf" in vars(self) else {}
+
+    @property
+    def session(self) -> requests.Session:
+        """What `dxf` makes its requests by."""
+        session = self.dxf._sessions[0]
+        assert isinstance(session, requests.Session)
+        return session
 
     def close(self) -> None:
-        """Close the connection."""
-        self.session.close()
+        """Close its connection."""
+        if "dxf" in vars(self):
+            self.session.close()
 
 
 @dataclass
@@ -88,6 +100,7 @@ class Connection:
     retry: Retry = field(default_factory=Retry)
     insecure: bool | None = None
     _idle: list[_Client] = field(default_factory=list, repr=False)  # that no request is using
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)  # of making the pool
     _used: list[Credentials | None] = field(default_factory=list, repr=False)
 
     @property
@@ -95,7 +108,7 @@ class Connection:
         """What errors call the repository."""
         return f"{self.host}/{self.repository}"
 
-    @property
+    @functools.cached_property
     def plain(self) -> bool:
         """Whether plain HTTP is spoken."""
         if self.insecure is not None:
@@ -165,9 +178,9 @@ class Connection:
                 raise problem
             self.retry.sleep(wait_s)
 
-    @property
+    @functools.cached_property
     def address(self) -> str:
-        """Return the address that a registry's relative ones are relative to."""
+        """The address that a registry's relative ones are relative to."""
         return f"{'http' if self.plain else 'https'}://{self.host}/v2/{self.repository}/"
 
     def _once(
@@ -177,8 +190,10 @@ class Connection:
         own = urlsplit(address).netloc == self.host
         plain = body is None or isinstance(body, bytes)
         try:
-            if own and client.pool is not None:
-                response = self._ask(client, client.pool, method, address, body, options)
+            with self._lock:
+                pool = self._pool
+            if own and pool is not None:
+                response = self._ask(client, pool, method, address, body, options)
                 if response.status_code not in ((*REDIRECTS, 401) if plain else (401,)):
                     return response
                 response.close()
@@ -187,9 +202,9 @@ class Connection:
                 return result
             # A file is not sent twice, as signing in amid a request would: whoever opened the upload has signed in.
             # And a storage service that the registry sends uploads to learns no credentials of ours.
-            if own and client.pool is not None:  # the token ended between the upload's opening and its content
+            if own and pool is not None:  # the token ended between the upload's opening and its content
                 raise requests.ConnectionError("signed out amid an upload")
-            signed = {**options.get("headers", {}), **(client.dxf._headers if own else {})}
+            signed = {**options.get("headers", {}), **(client.headers if own else {})}
             sent: requests.Response = client.session.request(
                 method, address, data=body, timeout=TIMEOUT_S, allow_redirects=False, verify=client.dxf._tlsverify,
                 **{**options, "headers": signed},
@@ -219,7 +234,7 @@ class Connection:
         options: Mapping[str, Any],
     ) -> requests.Response:
         """Make a request as `requests` would make it, but for redirects and signing in."""
-        headers = {"Accept": "*/*", **options.get("headers", {}), **client.dxf._headers}
+        headers = {"Accept": "*/*", **options.get("headers", {}), **client.headers}
         if method not in ("get", "head"):
             size = len(body or b"") if body is None or isinstance(body, bytes) else os.fstat(body.fileno()).st_size
             headers["Content-Length"] = str(size)
@@ -240,9 +255,10 @@ class Connection:
         try:
             return self._idle.pop()
         except IndexError:
-            pass
-        verify = os.environ.get(CA_VARIABLE) or True
-        client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=verify)
+            return _Client(self._signing)
+
+    def _signing(self) -> Any:
+        client = dxf.DXF(self.host, self.repository, self._sign_in, insecure=self.plain, tlsverify=self._trusted)
         client.__enter__()  # a session: one connection that is kept
         session = client._sessions[0]
         assert isinstance(session, requests.Session)
@@ -250,11 +266,20 @@ class Connection:
         session.auth = lambda request: request
         session.max_redirects = REDIRECTS_MAX
         client._timeout = TIMEOUT_S  # type: ignore[assignment]  # requests takes a pair, which dxf's types do not say
-        return _Client(client, session, self._pool(session, verify))
+        return client
 
-    def _pool(self, session: requests.Session, verify: bool | str) -> urllib3.HTTPConnectionPool | None:
-        """Return what `requests` would use for this registry, by the environment's settings; None with a proxy."""
-        settings = session.merge_environment_settings(self.address, {}, None, verify, None)
+    @property
+    def _trusted(self) -> bool | str:
+        return os.environ.get(CA_VARIABLE) or True
+
+    @functools.cached_property
+    def _pool(self) -> urllib3.HTTPConnectionPool | None:
+        """What `requests` would use for this registry, by the environment's settings; None where a proxy is between.
+
+        What needs no signing in and follows no redirect is asked here, at half the cost.
+        """
+        session = requests.Session()
+        settings = session.merge_environment_settings(self.address, {}, None, self._trusted, None)
         if requests.utils.select_proxy(self.address, settings["proxies"]):
             return None
         adapter = session.get_adapter(self.address)
