@@ -7,17 +7,14 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from trihull_runtime.artifacts.errors import LayoutError
 from trihull_runtime.artifacts.registry.layout import INDEX_TYPE, MANIFEST_TYPE
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Manifest, Registry
 from trihull_runtime.contract.codec import DIGEST
-
-T = TypeVar("T")
 
 PARALLEL: Final = 4
 DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -114,8 +111,14 @@ def copy(
     blobs = {blob.digest: blob for document in (image, *said) for blob in document.blobs}
     count = _Count(report)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        _blobs_across(pool, source, target, tuple(blobs.values()), count)
-        _all(pool, [partial(target.write_manifest, manifest, part=True) for manifest in image.manifests])
+        # The largest first: the others fill the time beside it.
+        largest_first = sorted(blobs.values(), key=lambda blob: -blob.size_bytes)
+        sent = {blob.digest: pool.submit(_blob_across, source, target, blob, count) for blob in largest_first}
+        below = [
+            pool.submit(_manifest_across, target, one, [sent[blob.digest] for blob in _blobs(source, one)])
+            for one in image.manifests
+        ]
+        _done([*sent.values(), *below])
         if said or tag is None:  # else naming it by its tag stores it
             target.write_manifest(image.top)
             target.write_evidence([document.top for document in said])
@@ -146,35 +149,30 @@ def _evidence(source: Registry, image: Image) -> list[Image]:
     return [describe(source, one.digest) for subject in subjects for one in source.referrers(subject)]
 
 
-def _blobs_across(
-    pool: Executor, source: Registry, target: Registry, blobs: Sequence[Descriptor], count: _Count
-) -> None:
-    """Ask for all blobs at once, then send what is missing."""
-
-    def ask(blob: Descriptor) -> Descriptor | None:
-        if not target.has_blob(blob):
-            return blob
+def _blob_across(source: Registry, target: Registry, blob: Descriptor, count: _Count) -> None:
+    """Ask for a blob, and send it when it is missing."""
+    if target.has_blob(blob):
         count.done(blob, None)
-        return None
-
-    def send(blob: Descriptor) -> None:
-        with source.blob_file(blob) as path:
-            count.done(blob, target.write_blob(blob, path, asked=True))
-
-    missing = [blob for blob in _all(pool, [partial(ask, blob) for blob in blobs]) if blob is not None]
-    # The largest first: the others fill the time beside it.
-    _all(pool, [partial(send, blob) for blob in sorted(missing, key=lambda blob: -blob.size_bytes)])
+        return
+    with source.blob_file(blob) as path:
+        count.done(blob, target.write_blob(blob, path, asked=True))
 
 
-def _all(pool: Executor, work: Sequence[Callable[[], T]]) -> list[T]:
-    """Do everything side by side; the first failure stops what has not begun, and is raised."""
-    futures = [pool.submit(one) for one in work]
-    done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+def _manifest_across(target: Registry, manifest: Manifest, blobs: Sequence[Future[None]]) -> None:
+    """Write a part of an index when its blobs are there; they came before it, so somebody is at work on each."""
+    for blob in blobs:
+        blob.result()
+    target.write_manifest(manifest, part=True)
+
+
+def _done(work: Sequence[Future[None]]) -> None:
+    """Wait for everything; the first failure stops what has not begun, and is raised."""
+    done, waiting = wait(work, return_when=FIRST_EXCEPTION)
     for future in waiting:
         future.cancel()
-    for future in done:
-        future.result()
-    return [future.result() for future in futures]
+    for future in work:
+        if future in done:
+            future.result()
 
 
 def _blobs(source: Registry, manifest: Manifest) -> Iterator[Descriptor]:
