@@ -2,10 +2,10 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from trihull_runtime.errors import InputError
 
 MARKERS: Final = ("release.json", "router.json", "base.json")
 AT_FDCWD: Final = {"linux": -100, "darwin": -2}
-SETTLING: Final = 8  # files at a time: they wait for one and the same write of the journal
+WRITE: Final = 2  # SYNC_FILE_RANGE_WRITE of sync_file_range(2)
 EXCHANGE: Final = 2  # RENAME_EXCHANGE of renameat2(2), RENAME_SWAP of renameatx_np(2): the same number
 
 
@@ -54,32 +54,42 @@ def replacing(output: Path) -> Iterator[Path]:
 
 
 def settle(folder: Path) -> None:
-    """Bring what a folder holds to the disk, all of it side by side: one wait instead of one for each file.
+    """Bring what a folder holds to the disk: all of it is begun before the first wait, which then is for nearly all.
 
     Files that lie in the cache too were brought there when they were written.
     """
-    below = [folder, *folder.rglob("*")]
-    folders = [path for path in below if path.is_dir()]
-    files = [path for path in below if path.is_file() and path.stat().st_nlink == 1]
-    with ThreadPoolExecutor(SETTLING) as pool:
-        for paths in (files, folders):  # the names after what they name
-            list(pool.map(_synced, paths))
+    files: list[Path] = []
+    folders: list[Path] = []
+    for top, _, names in os.walk(folder):
+        folders.append(Path(top))
+        files += [path for name in names if (path := Path(top, name)).stat().st_nlink == 1]
+    with contextlib.ExitStack() as opened:
+        descriptors = []
+        for path in (*files, *folders):  # the names after what they name
+            descriptors.append(os.open(path, os.O_RDONLY))
+            opened.callback(os.close, descriptors[-1])
+        for descriptor in descriptors[: len(files)]:
+            _begin(descriptor)
+        for descriptor in descriptors:
+            os.fsync(descriptor)
 
 
-def _synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _begin(descriptor: int) -> None:
+    """Have the system begin to write a file, where it can be told to."""
+    if sys.platform == "linux":
+        _libc().sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(WRITE))
 
 
 def _exchange(one: Path, other: Path) -> None:
     """Swap two folders in one step, so that there is no moment without a whole release at its place."""
-    libc = ctypes.CDLL(None, use_errno=True)
     name = {"linux": "renameat2", "darwin": "renameatx_np"}[sys.platform]
     here = AT_FDCWD[sys.platform]
-    result = getattr(libc, name)(here, os.fsencode(one), here, os.fsencode(other), EXCHANGE)
+    result = getattr(_libc(), name)(here, os.fsencode(one), here, os.fsencode(other), EXCHANGE)
     if result != 0:
         number = ctypes.get_errno()
         raise InputError(f"{other}: cannot be replaced: {os.strerror(number)}; give a folder on another file system")
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

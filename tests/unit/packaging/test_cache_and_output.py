@@ -58,21 +58,26 @@ def test_a_new_output_appears_whole(tmp_path: Path) -> None:
 def test_all_that_is_new_is_on_the_disk_before_it_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[Path] = []
+    synced: list[int] = []
+    fsync = os.fsync
 
-    def record(path: Path) -> None:
+    def record(descriptor: int) -> None:
         assert not (tmp_path / "out").exists()
-        synced.append(path.relative_to(tmp_path / ".out.partial"))
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
 
-    monkeypatch.setattr(output, "_synced", record)
+    monkeypatch.setattr(os, "fsync", record)
     (tmp_path / "cached").write_text("was brought to the disk when it was cached")
     with output.replacing(tmp_path / "out") as folder:
         (folder / "image").mkdir()
         (folder / "image/index.json").write_text("new")
         (folder / "release.json").write_text("new")
         os.link(tmp_path / "cached", folder / "image/layer")
-    assert sorted(synced) == [Path(), Path("image"), Path("image/index.json"), Path("release.json")]
-    assert {path.name for path in synced[:2]} == {"index.json", "release.json"}
+    out = tmp_path / "out"
+    names = {path.stat().st_ino: path.relative_to(out) for path in (out, *out.rglob("*"))}
+    found = [names[number] for number in synced]
+    assert sorted(found) == [Path(), Path("image"), Path("image/index.json"), Path("release.json")]
+    assert {path.name for path in found[:2]} == {"index.json", "release.json"}
 
 
 def test_an_old_release_is_replaced_as_a_whole(tmp_path: Path) -> None:
