@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from tests.unit.packaging.test_spec import GOOD
-from trihull_packaging import spec
+from trihull_packaging import output, spec
 from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import Interpreter
 from trihull_packaging.contents import Package
@@ -17,6 +18,7 @@ from trihull_packaging.oci import tars
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.steps import layers
 from trihull_packaging.steps.layers import Environment
+from trihull_runtime.artifacts.registry.blobs import blob_path, link_file
 from trihull_runtime.contract import ModelManifest
 from trihull_runtime.contract.manifest import release_digest
 
@@ -123,6 +125,31 @@ def test_the_manifest_names_the_model_and_all_that_lies_below_it(tmp_path: Path)
         assert manifest is not None
         assert json.load(manifest) == packed.manifest.to_value()
     assert names == ["models", "models/digits", "models/digits/manifest.json", "models/digits/model.onnx"]
+
+
+def test_a_models_layer_is_brought_to_the_disk_with_its_release_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", record)
+    (tmp_path / "model.onnx").write_bytes(b"graph")
+    wanted = spec.parse(yaml.safe_dump(GOOD), "model.yaml")
+    with output.replacing(tmp_path / "out") as folder:
+        scratch = folder / ".layer"
+        scratch.mkdir()
+        made = layers.model_layer(wanted, tmp_path / "model.onnx", {"linux/amd64": environment("a")}, scratch).layer
+        link_file(folder / "image", made.path, made.digest)
+        shutil.rmtree(scratch)
+        assert synced == []
+    kept = blob_path(tmp_path / "out/image", made.digest)
+    assert synced.count(kept.stat().st_ino) == 1
+    assert oct(kept.stat().st_mode & 0o777) == "0o444", "releases share it"
 
 
 def test_a_base_of_several_layers_has_one_digest_of_its_own() -> None:

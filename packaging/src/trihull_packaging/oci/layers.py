@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from trihull_packaging import cache
@@ -29,26 +29,34 @@ class Layer:
     packages: tuple[Package, ...] = ()
 
 
+def pack_layer(entries: Iterable[tars.Entry], folder: Path, purpose: str, level: int) -> Layer:
+    """Write a layer's file into a folder, for whoever brings it to the disk; `level` as `tars.pack` has it."""
+    with (folder / BLOB).open("wb") as file:
+        packed = tars.pack(entries, file, level)
+        os.fchmod(file.fileno(), 0o444)  # releases share this file by hard links
+    return Layer(folder / BLOB, packed.digest, packed.diff_id, packed.size_bytes, purpose)
+
+
 def write_layer(
     entries: Iterable[tars.Entry], folder: Path, purpose: str, packages: Sequence[Package], level: int
 ) -> Layer:
-    """Write a layer and its record into a folder; `level` as `tars.pack` has it.
+    """Write a layer and its record into a folder of the cache; `level` as `tars.pack` has it.
 
     `packages` is read after the entries, so whoever gives them may find out meanwhile.
     """
-    with (folder / BLOB).open("wb") as file:
-        packed = tars.pack(entries, file, level)
-        file.flush()
+    layer = replace(pack_layer(entries, folder, purpose, level), packages=tuple(packages))
+    with layer.path.open("rb") as file:
         os.fsync(file.fileno())  # the cache outlives a crash of the machine, and is read by its digest only once
-    (folder / BLOB).chmod(0o444)  # releases share this file by hard links
     record = {
-        **asdict(packed),
+        "digest": layer.digest,
+        "diff_id": layer.diff_id,
+        "size_bytes": layer.size_bytes,
         "purpose": purpose,
         "packages": [asdict(package) for package in packages],
-        "written": _written(folder / BLOB),
+        "written": _written(layer.path),
     }
     (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return Layer(folder / BLOB, packed.digest, packed.diff_id, packed.size_bytes, purpose, packages=tuple(packages))
+    return layer
 
 
 def read_layer(folder: Path) -> Layer | None:

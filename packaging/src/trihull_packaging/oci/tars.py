@@ -5,6 +5,7 @@ No clock, user, umask or order of a folder's files reaches the archive, so equal
 
 import hashlib
 import io
+import mmap
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -106,7 +107,7 @@ class _Compressed:
         self._file = file
         self._deflate = zlib_ng.compressobj(level, zlib_ng.DEFLATED, GZIP)
         self._inner, self._outer, self._size = hashlib.sha256(), hashlib.sha256(), 0
-        self._chunk = memoryview(bytearray(CHUNK_BYTES))
+        self._chunk = memoryview(mmap.mmap(-1, CHUNK_BYTES))  # a small archive takes as much memory as it fills
         self._used = self._total = 0
 
     def write(self, data: bytes) -> None:

@@ -109,7 +109,6 @@ def dependencies_layer(base: Base, part: Part, wheels: Sequence[LockedWheel], ma
 
 def runtime_layer(base: Base) -> Layer:
     """Return trihull_runtime as it is installed here, with bytecode: the same for every architecture."""
-    version = importlib.metadata.version("trihull-runtime")
     package = resources.files("trihull_runtime")
     with resources.as_file(package) as source:
         files = runtime_files(source)
@@ -123,6 +122,7 @@ def runtime_layer(base: Base) -> Layer:
                 shutil.copyfile(path, target / file)
             interpreter.compile_folder(base.compiler, target, f"/{OPT}/runtime")
             size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+            version = importlib.metadata.version("trihull-runtime")
             packages.append(Package("pypi", "trihull-runtime", version, "", size))
             yield from tars.entries_of(target, f"{OPT}/runtime")
 
@@ -176,7 +176,7 @@ def model_layer(spec: ModelSpec, graph: Path, below: Mapping[str, Environment], 
         spec: of the model.
         graph: the model's file.
         below: platform (`linux/amd64`) -> the layers that it lies on.
-        folder: to write to.
+        folder: to write to; what remains of it is brought to the disk with the release.
     """
     digest = file_digest(graph)
     manifest = ModelManifest(
@@ -201,7 +201,7 @@ def model_layer(spec: ModelSpec, graph: Path, below: Mapping[str, Environment], 
         tars.Entry(f"{place}/{graph.name}", path=graph, mode=0o644),
         tars.Entry(f"{place}/{MANIFEST_FILE}", data=text, mode=0o644),
     ]
-    layer = layers.write_layer(entries, folder, f"model {spec.name} {spec.version}", (), tars.FAST)
+    layer = layers.pack_layer(entries, folder, f"model {spec.name} {spec.version}", tars.FAST)
     return PackedModel(layer, graph, text, manifest, release_digest(text))
 
 

@@ -14,6 +14,7 @@ from trihull_runtime.contract.codec import DIGEST, write_file
 
 DOCUMENT_BYTES: Final = 4 << 20  # the distribution specification's bound for manifests; ours for every JSON document
 CHUNK_BYTES: Final = 1 << 20
+SMALL_BYTES: Final = 1 << 16
 
 
 def blob_path(layout: Path, digest: object) -> Path:
@@ -30,6 +31,8 @@ def blob_path(layout: Path, digest: object) -> Path:
 def file_digest(path: Path) -> str:
     """Return a file's SHA-256 as `sha256:<hex>`; memory does not grow with its size."""
     with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= SMALL_BYTES:  # a large buffer would cost more than what is read into it
+            return bytes_digest(file.read())
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
