@@ -6,12 +6,13 @@ Python that trains, and the compressor, whose version decides the layers' digest
 
 import functools
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
+
+import zlib_ng
 
 from trihull_packaging import closures
 from trihull_packaging.errors import LockError
@@ -101,7 +102,7 @@ class Lock(Document):
 
 def compressor() -> str:
     """Return the compressor of this trihull, as locks name it."""
-    return f"zlib-ng {importlib.metadata.version('zlib-ng')}"
+    return f"zlib-ng {zlib_ng.__version__}"
 
 
 def inputs(

@@ -1,8 +1,9 @@
 """The documents of a release: release.json, the model's folder, and the test split that later checks are made with."""
 
-import json
 import shutil
 from pathlib import Path
+
+import pydantic_core
 
 from trihull_packaging.lock import FILE as LOCK
 from trihull_packaging.lock import Lock
@@ -56,4 +57,4 @@ def test_split(spec: ModelSpec, answers: Answers) -> bytes:
         "labels": test["trained"]["labels"],
         "probabilities": test["trained"]["probabilities"],
     }
-    return (json.dumps(value, separators=(",", ":")) + "\n").encode()
+    return pydantic_core.to_json(value) + b"\n"  # thousands of numbers, at four times the speed of `json`
