@@ -1,6 +1,8 @@
 """The documents: what is written today is read tomorrow, and what is not in the contract is not read at all."""
 
+import importlib
 import json
+import pkgutil
 import re
 from pathlib import Path
 from typing import Any
@@ -55,8 +57,19 @@ def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
 
 def test_every_document_has_a_golden_file() -> None:
     assert {path.name for path in GOLDEN.iterdir()} == set(DOCUMENTS)
+    for module in pkgutil.iter_modules(contract.__path__, f"{contract.__name__}."):
+        importlib.import_module(module.name)
     documents = [cls for cls in Document.__subclasses__() if cls.__module__.startswith(contract.__name__)]
     assert {cls.__name__ for cls in DOCUMENTS.values()} == {cls.__name__ for cls in documents}
+
+
+def test_the_package_gives_every_name_from_the_module_that_defines_it() -> None:
+    for module, names in contract.HOMES.items():
+        defined = importlib.import_module(f"{contract.__name__}.{module}")
+        assert [getattr(contract, name) for name in names] == [getattr(defined, name) for name in names]
+    assert sorted(name for names in contract.HOMES.values() for name in names) == sorted(contract.__all__)
+    with pytest.raises(ImportError, match="Surprise"):
+        from trihull_runtime.contract import Surprise  # type: ignore[attr-defined]  # noqa: F401
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
