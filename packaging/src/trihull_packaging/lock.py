@@ -7,17 +7,19 @@ Python that trains, and the compressor, whose version decides the layers' digest
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import zlib_ng
 
 from trihull_packaging import closures
 from trihull_packaging.errors import LockError
-from trihull_packaging.spec import ModelSpec
 from trihull_runtime.contract.codec import Digest, Document, Pattern, Range
+
+if TYPE_CHECKING:
+    from trihull_packaging.spec import ModelSpec
 
 FILE: Final = "model.lock"
 PACKAGES: Final = "packages of the distribution"  # the base that is made when none is given
@@ -100,13 +102,18 @@ class Lock(Document):
         return _digest(self.to_json())
 
 
+def requirements(wheels: Sequence[LockedWheel]) -> str:
+    """Return requirements that let an installer take exactly these files."""
+    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
+
+
 def compressor() -> str:
     """Return the compressor of this trihull, as locks name it."""
     return f"zlib-ng {zlib_ng.__version__}"
 
 
 def inputs(
-    part: closures.Part, base: str | None, spec: ModelSpec | None = None, folder: Path = Path()
+    part: closures.Part, base: str | None, spec: "ModelSpec | None" = None, folder: Path = Path()
 ) -> dict[str, str]:
     """Return what a lock depends on -> its digest.
 

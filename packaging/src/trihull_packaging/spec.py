@@ -5,7 +5,6 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final, Literal, Self
 
 import yaml
-from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -48,6 +47,8 @@ def _metric(value: str) -> str:
 
 
 def _requirement(value: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement  # rarely given, and slow to load
+
     try:
         requirement = Requirement(value)
     except InvalidRequirement as error:

@@ -108,11 +108,6 @@ def tags(python_version: str, architecture: str) -> list[Tag]:
     return [*cpython_tags(version, platforms=platforms), *compatible_tags(version, interpreter, platforms)]
 
 
-def requirements(wheels: Sequence[LockedWheel]) -> str:
-    """Return requirements that let an installer take exactly these files."""
-    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)
-
-
 def _compile(
     asked: Sequence[str], left_out: Iterable[str], python_version: str, architecture: str, folder: Path, *, gpu: bool
 ) -> dict[str, dict[str, Any]]:

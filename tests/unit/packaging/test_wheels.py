@@ -8,7 +8,7 @@ import pytest
 
 from trihull_packaging import closures, processes, resolver, wheels
 from trihull_packaging.errors import StepError
-from trihull_packaging.lock import LockedWheel
+from trihull_packaging.lock import LockedWheel, requirements
 from trihull_packaging.wheels import Wanted
 
 CLOSURE = f"""\
@@ -105,7 +105,7 @@ def test_with_a_gpu_it_stays_and_the_runtime_is_the_gpus(tmp_path: Path, monkeyp
 
 
 def test_an_installer_is_left_no_choice() -> None:
-    assert wheels.requirements([*WHEELS]) == f"numpy==2.4.6 --hash=sha256:{'a' * 64}\n"
+    assert requirements([*WHEELS]) == f"numpy==2.4.6 --hash=sha256:{'a' * 64}\n"
 
 
 WHEELS = (LockedWheel("numpy", "2.4.6", "numpy-2.4.6-py3-none-any.whl", "a" * 64, None),)

@@ -17,7 +17,7 @@ from trihull_packaging.inspecting.facts import (
     ModelFacts,
     PlatformFacts,
 )
-from trihull_packaging.inspecting.printing import plain, short, size
+from trihull_packaging.inspecting.printing import printable, short, size
 from trihull_packaging.inspecting.signatures import tensors
 from trihull_runtime.contract.release import Evaluation
 
@@ -42,6 +42,11 @@ def show(console: Console, image: ImageFacts) -> None:
         console.print(section(one.platform, _platform(one, with_configuration=not alike)))
     for part in (*_evaluation(image), *_attestations(image), *remarks(image)):
         console.print(part)
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return a text that rich shows as it is: it reads no markup in it."""
+    return Text(printable(text), style=style)
 
 
 def table(*columns: str, numbers: Iterable[str] = ()) -> Table:

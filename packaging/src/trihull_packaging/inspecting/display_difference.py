@@ -16,9 +16,9 @@ from trihull_packaging.inspecting.difference import (
     PackageChange,
     PlatformDifference,
 )
-from trihull_packaging.inspecting.display import kind_of, pairs, section, table
+from trihull_packaging.inspecting.display import kind_of, pairs, plain, section, table
 from trihull_packaging.inspecting.facts import ImageFacts
-from trihull_packaging.inspecting.printing import plain, printable, size
+from trihull_packaging.inspecting.printing import printable, size
 
 FILES_SHOWN: Final = 8  # of a layer; --json has all
 PACKAGES_SHOWN: Final = 30

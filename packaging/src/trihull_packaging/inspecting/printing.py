@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from rich.text import Text
-
 TEXT_MAX: Final = 200
 
 
@@ -21,11 +19,6 @@ def printable(text: str, most: int = TEXT_MAX) -> str:
 def printable_lines(text: str) -> str:
     """Return a text of several lines, each without control characters."""
     return "\n".join(printable(line, 2000) for line in text.split("\n"))
-
-
-def plain(text: str, style: str = "") -> Text:
-    """Return a text that rich shows as it is: it reads no markup in it."""
-    return Text(printable(text), style=style)
 
 
 def size(size_bytes: int | None, *, signed: bool = False) -> str:

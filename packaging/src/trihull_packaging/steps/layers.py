@@ -19,11 +19,10 @@ from trihull_packaging.base.interpreter import Bytecode
 from trihull_packaging.closures import Part
 from trihull_packaging.contents import Package
 from trihull_packaging.errors import StepError
-from trihull_packaging.lock import LockedWheel
+from trihull_packaging.lock import LockedWheel, requirements
 from trihull_packaging.oci import layers, tars
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.spec import BudgetSpec, ModelSpec
-from trihull_packaging.wheels import requirements
 from trihull_runtime.artifacts.registry.blobs import file_digest
 from trihull_runtime.contract.manifest import MANIFEST_FILE, FileDigest, ModelManifest, release_digest
 

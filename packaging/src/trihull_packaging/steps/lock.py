@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trihull_packaging import bases, closures, lock, wheels
+from trihull_packaging import bases, closures, lock
 from trihull_packaging.base import debian
 from trihull_packaging.base.image import Base
 from trihull_packaging.closures import Part
 from trihull_packaging.errors import LockError, StepError
 from trihull_packaging.lock import Lock, LockedPackage, LockedPlatform, Training
 from trihull_packaging.spec import BudgetSpec, ImageSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from trihull_packaging.wheels import Resolved
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,14 @@ def resolve(request: Request, folder: Path) -> Lock:
         ToolError: the archive or the index cannot be reached, or has no package that fits.
         StepError: the wheels are larger than the image may be; the largest are named.
     """
+    from trihull_packaging import wheels  # slow to load: most builds find a lock
+
     inputs = request.inputs()
     found = bases.newest(request.base, request.image.platforms, request.folder)
     version = next(iter(found.values())).python_version
     wanted = wheels.Wanted(closures.read(request.part), tuple(request.image.packages), request.image.gpu)
 
-    def resolved(platform: str) -> wheels.Resolved:
+    def resolved(platform: str) -> "Resolved":
         place = folder / platform.replace("/", "-")
         place.mkdir()
         return wheels.resolve(wanted, version, platform.partition("/")[2], place)
@@ -88,7 +94,7 @@ def resolve(request: Request, folder: Path) -> Lock:
     )
 
 
-def check_sizes(chosen: Mapping[str, wheels.Resolved], budgets: BudgetSpec) -> None:
+def check_sizes(chosen: "Mapping[str, Resolved]", budgets: BudgetSpec) -> None:
     """Raise `StepError` when wheels alone are beyond the dependencies' budget: before anything is downloaded."""
     for platform, resolved in sorted(chosen.items()):
         size = sum(wheel.size_bytes or 0 for wheel in resolved.wheels)
@@ -108,7 +114,7 @@ def missing(request: Request) -> LockError:
     return LockError(f"{request.source}: is not there; run `{request.again}`")
 
 
-def _platform(base: Base, resolved: wheels.Resolved) -> LockedPlatform:
+def _platform(base: Base, resolved: "Resolved") -> LockedPlatform:
     packages = tuple(
         LockedPackage(package.name, package.version, package.sha256)
         for package in base.packages

@@ -12,10 +12,11 @@ from tests.unit.packaging.inspecting import images
 from tests.unit.packaging.inspecting.images import Memory, Parts
 from trihull_packaging.inspecting import display, display_difference
 from trihull_packaging.inspecting.difference import difference, difference_value
+from trihull_packaging.inspecting.display import plain
 from trihull_packaging.inspecting.facts import ImageFacts, image_value
 from trihull_packaging.inspecting.filewise import with_files
 from trihull_packaging.inspecting.gathering import Options, gather
-from trihull_packaging.inspecting.printing import plain, printable, size
+from trihull_packaging.inspecting.printing import printable, size
 from trihull_runtime.contract.release import Evaluation, Gate, Verdict
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "packaging"
