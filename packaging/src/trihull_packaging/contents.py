@@ -1,13 +1,12 @@
 """What is in a layer: the packages that bills of materials, budgets and `trihull inspect` speak of."""
 
 import csv
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
-
-from packaging.utils import canonicalize_name
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ def installed(folder: Path) -> dict[str, tuple[str, set[str]]]:
 
     Names are as wheels spell them, normalised (PEP 503); files are relative to `folder`, as RECORD has them (PEP 376).
     """
+    from packaging.utils import canonicalize_name  # slow to load: most builds find their layers made
+
     result: dict[str, tuple[str, set[str]]] = {}
     for record in sorted(folder.glob("*.dist-info/RECORD")):
         name, _, version = record.parent.name.removesuffix(".dist-info").rpartition("-")
@@ -51,13 +52,14 @@ def sizes(folder: Path, files: Mapping[str, tuple[str, set[str]]]) -> dict[str, 
     """Return distribution -> bytes of its files that are still in `folder`, their bytecode included."""
     owners = {name: owner for owner, (_, names) in files.items() for name in names}
     result = dict.fromkeys(files, 0)
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            name = path.relative_to(folder)
-            if name.parent.name == "__pycache__":  # `x.cpython-311.pyc` belongs to whom `x.py` belongs to
-                name = name.parent.parent / f"{name.name.partition('.')[0]}.py"
-            owner = owners.get(name.as_posix())
-            if owner is not None:
+    for top, _, names in os.walk(folder):
+        place = Path(top).relative_to(folder)
+        compiled = place.name == "__pycache__"
+        for name in names:
+            # `x.cpython-311.pyc` belongs to whom `x.py` belongs to.
+            source = place.parent / f"{name.partition('.')[0]}.py" if compiled else place / name
+            owner = owners.get(source.as_posix())
+            if owner is not None and not (path := Path(top, name)).is_symlink():
                 result[owner] += path.stat().st_size
     return result
 

@@ -7,6 +7,7 @@ an index; those that would change what is installed, or where, are not passed on
 import os
 import platform
 import sys
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ KEPT: Final = (  # how to reach an index, and nothing about what to install
     "UV_SYSTEM_CERTS",
 )  # fmt: skip
 DROPPED: Final = ("VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
+# One installation has work for all processors; the next one finds what both have in common in uv's cache.
+INSTALLING: Final = threading.Lock()
 
 
 def clean_environment() -> dict[str, str]:
@@ -156,14 +159,15 @@ def install_target(requirements: Path, folder: Path, python_version: str, archit
     Raises:
         ToolError: uv failed, the index cannot be reached or no longer has a file that the lock names.
     """
-    processes.run(
-        [
-            uv_binary(), "pip", "install", "--quiet", "--target", folder, "--python", sys.executable,
-            *target(python_version, architecture), *backend(gpu=gpu), "--require-hashes", "--no-deps",
-            "--link-mode", "hardlink", "--requirements", requirements.absolute(),
-        ],
-        doing=f"installing the locked packages for Python {python_version} on {architecture}",
-        timeout_s=TIMEOUT_S,
-        environment=clean_environment(),
-        cwd=folder.parent,
-    )  # fmt: skip
+    with INSTALLING:
+        processes.run(
+            [
+                uv_binary(), "pip", "install", "--quiet", "--target", folder, "--python", sys.executable,
+                *target(python_version, architecture), *backend(gpu=gpu), "--require-hashes", "--no-deps",
+                "--link-mode", "hardlink", "--requirements", requirements.absolute(),
+            ],
+            doing=f"installing the locked packages for Python {python_version} on {architecture}",
+            timeout_s=TIMEOUT_S,
+            environment=clean_environment(),
+            cwd=folder.parent,
+        )  # fmt: skip
