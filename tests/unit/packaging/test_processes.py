@@ -82,3 +82,18 @@ def test_uv_is_the_one_that_came_with_the_package() -> None:
 def test_packages_are_installed_for_known_machines_only(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="no wheels for riscv64"):
         resolver.install_target(tmp_path / "lock", tmp_path / "target", "3.11", "riscv64", gpu=False)
+
+
+def test_one_installation_waits_for_another_that_failed_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = []
+
+    def fails(*_: object, **__: object) -> str:
+        alone.append(resolver.INSTALLING.locked())
+        raise ToolError("no network")
+
+    monkeypatch.setattr(processes, "run", fails)
+    for architecture in ("amd64", "arm64"):
+        with pytest.raises(ToolError, match="no network"):
+            resolver.install_target(tmp_path / "lock", tmp_path / "target", "3.11", architecture, gpu=False)
+    assert alone == [True, True]
+    assert not resolver.INSTALLING.locked()

@@ -1,6 +1,8 @@
 """`trihull verify`: what may be given to it, what it prints, and the exit code of each end."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,14 @@ def test_a_registry_that_cannot_be_reached_is_no_broken_link(monkeypatch: pytest
     result = run(f"localhost:1/digits@sha256:{'a' * 64}")
     assert code(result) == 69
     assert result.output == ""
+
+
+def test_verifying_a_release_on_disk_loads_neither_pydantic_nor_rich_nor_a_client(made: released.Made) -> None:
+    program = (
+        "import sys\nfrom trihull_runtime import cli\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code, end\n"
+        "print(sorted({'pydantic', 'rich', 'requests', 'packaging'} & set(sys.modules)))"
+    )
+    arguments = [sys.executable, "-c", program, "verify", str(made.registry.folder.parent)]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
