@@ -29,8 +29,10 @@ def rows(work: Workspace) -> list[Row]:
     ):
         base = below(work, server.host)
         vfs = peers.Buildah(work.folder / "buildah-vfs", "vfs")
+        both = peers.Buildah(work.folder / "buildah-both", "overlay", both=True)
         tools: list[peers.Buildah | peers.DockerBuild] = [
             vfs,
+            both,
             peers.Buildah(work.folder / "buildah-overlay", "overlay"),
             peers.DockerBuild(daemon, "overlay2"),
         ]
@@ -50,6 +52,7 @@ def rows(work: Workspace) -> list[Row]:
                     theirs.setdefault(tool.name, []).append(seconds)
         sent = bytes_sent(work, server.host)
     del image[0], whole[0]
+    same_job = {both.name: theirs.pop(both.name)}
     compressed = work.layers()[-1]["size"]
     parts = {name: [one[name] for one in whole] for name in ("wall_s", "seconds", "build_s", "evidence_s", "push_s")}
     return [
@@ -59,6 +62,8 @@ def rows(work: Workspace) -> list[Row]:
         Row("the same with all evidence: s", parts["seconds"], Target(at_most=0.5), theirs, peers.SETUP, parts),
         Row("the same with all evidence, a whole process, its start and imports counted: s",
             parts["wall_s"], Target(times=5), theirs, peers.SETUP),
+        Row("the first row beside buildah that makes both architectures too: s",
+            [one["seconds"] - one["evidence_s"] for one in image], peers=same_job, setup=peers.SETUP_BOTH),
         Row("the first row beside buildah where overlay cannot be mounted (vfs): s",
             [one["seconds"] - one["evidence_s"] for one in image],
             peers={name: found for name, found in theirs.items() if name == vfs.name}, setup=peers.SETUP),

@@ -1,5 +1,6 @@
 """The peers: Docker, buildah, oras and BentoML, each set up as its own documentation has it."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,6 +20,9 @@ from trihull_packaging.oci import layers, tars
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.steps.layers import clean
 
+SETUP_BOTH: Final = (
+    "`buildah bud --platform linux/amd64,linux/arm64 --manifest`, `buildah manifest push --all`; else the same"
+)
 SETUP: Final = (
     "FROM the same image without its model's layer, COPY of the same model; build, then push to the same registry; "
     "`buildah bud --layers --isolation chroot`, `docker build` with its cache and without BuildKit, which Debian's "
@@ -64,22 +68,28 @@ def context(folder: Path, base: str, tag: str, name: str) -> Context:
 
 
 class Buildah:
-    """buildah with a storage of its own."""
+    """buildah with a storage of its own; it makes this machine's architecture, or `both` as we do."""
 
-    def __init__(self, folder: Path, driver: str) -> None:
+    def __init__(self, folder: Path, driver: str, *, both: bool = False) -> None:
+        self.lists = itertools.count() if both else None
         self.storage = (
             "--root", str(folder / "storage"), "--runroot", str(folder / "run"), "--storage-driver", driver,
         )  # fmt: skip
         self.name = f"{run('buildah', '--version').stdout.split(' (')[0].replace(' version', '').strip()}, {driver}"
+        self.name += ", both architectures" if both else ""
 
     def build_and_push(self, made: Context) -> float:
         """Return the seconds of both."""
         begun = time.perf_counter()
-        run(
-            "buildah", *self.storage, "bud", "--layers", "--isolation", "chroot", "--tls-verify=false",
-            "--tag", made.tag, "--file", made.folder / "Containerfile", made.folder,
-        )  # fmt: skip
-        run("buildah", *self.storage, "push", "--tls-verify=false", made.tag, f"docker://{made.tag}")
+        command = ["bud", "--layers", "--isolation", "chroot", "--tls-verify=false"]
+        if self.lists is None:
+            named, push = ["--tag", made.tag], ["push", "--tls-verify=false", made.tag]
+        else:
+            name = f"list{next(self.lists)}"  # a list that is there already would be added to
+            named = ["--platform", "linux/amd64,linux/arm64", "--manifest", name]
+            push = ["manifest", "push", "--all", "--tls-verify=false", name]
+        run("buildah", *self.storage, *command, *named, "--file", made.folder / "Containerfile", made.folder)
+        run("buildah", *self.storage, *push, f"docker://{made.tag}")
         return time.perf_counter() - begun
 
 
