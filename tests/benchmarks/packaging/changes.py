@@ -52,20 +52,21 @@ def rows(work: Workspace) -> list[Row]:
                     theirs.setdefault(tool.name, []).append(seconds)
         sent = bytes_sent(work, server.host)
     del image[0], whole[0]
+    alone = [one["seconds"] - one["evidence_s"] for one in image]
     same_job = {both.name: theirs.pop(both.name)}
     compressed = work.layers()[-1]["size"]
     parts = {name: [one[name] for one in whole] for name in ("wall_s", "seconds", "build_s", "evidence_s", "push_s")}
     return [
         Row("model changed: layers, index, push; both architectures, in the process that gated it: s",
-            [one["seconds"] - one["evidence_s"] for one in image], AS_FAST, theirs, peers.SETUP,
+            alone, AS_FAST, theirs, peers.SETUP,
             {"push_s": [one["push_s"] for one in image]}),
         Row("the same with all evidence: s", parts["seconds"], Target(at_most=0.5), theirs, peers.SETUP, parts),
         Row("the same with all evidence, a whole process, its start and imports counted: s",
             parts["wall_s"], Target(times=5), theirs, peers.SETUP),
         Row("the first row beside buildah that makes both architectures too: s",
-            [one["seconds"] - one["evidence_s"] for one in image], peers=same_job, setup=peers.SETUP_BOTH),
+            alone, peers=same_job, setup=peers.SETUP_BOTH),
         Row("the first row beside buildah where overlay cannot be mounted (vfs): s",
-            [one["seconds"] - one["evidence_s"] for one in image],
+            alone,
             peers={name: found for name, found in theirs.items() if name == vfs.name}, setup=peers.SETUP),
         Row("conversion and gates before that: s", [sum(work.seconds[name] for name in GATES)],
             parts={name: [work.seconds[name]] for name in GATES}),

@@ -23,7 +23,7 @@ from tests.benchmarks.router.proxies import CONFIGURATIONS, INFER, tool
 from tests.benchmarks.router.throughput import fixed_sites
 from tests.benchmarks.table import Row
 from tests.failover.load import eventually
-from tests.servers import Certificates, free_ports, make_certificates
+from tests.servers import Certificates, make_certificates
 from trihull_runtime.router.binary import find_envoy
 
 WARM: Final = 100
@@ -47,9 +47,8 @@ def rows(folder: Path) -> list[Row]:
             place = folder / ("plain" if tls is None else "tls")
             ours = counted(*generated(place / "ours", sites, tls), place / "ours-counts", tls)
             for peer, bare in ((BY_HAND, False), (BARE, True)):
-                folder = place / f"hand-{bare}"
-                theirs = counted(*by_hand(folder, sites, tls, bare=bare), folder / "counts", tls)
-                beside = ", beside a bare one" if bare else ""
+                label, beside = ("bare", ", beside a bare one") if bare else ("hand", "")
+                theirs = counted(*by_hand(place / label, sites, tls, bare=bare), place / f"{label}-counts", tls)
                 name = f"thousand instructions of a request{what}{beside}"
                 found.append(Row(name, ours, peers={peer: theirs}, setup=SETUP, paired=True))
     return found
@@ -66,10 +65,8 @@ def generated(folder: Path, ports: Sequence[int], tls: Certificates | None) -> t
 
 
 def by_hand(folder: Path, ports: Sequence[int], tls: Certificates | None, *, bare: bool = False) -> tuple[Path, int]:
-    """Write the configuration by hand; returns it and the port."""
-    (port,) = free_ports(1)
-    sites = {f"site{index}": each for index, each in enumerate(ports)}
-    path = proxies.written("envoy.yaml", folder, tls, bare=bare, port=port, **sites)
+    """Write the configuration by hand, without health checks; returns it and the port."""
+    path, port = proxies.by_hand(folder, ports, tls, bare=bare)
     path.write_text(re.sub(r"    health_checks:\n(    [ -].*\n)+", "", path.read_text()))
     assert "health_checks" not in path.read_text()
     return path, port

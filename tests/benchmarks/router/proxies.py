@@ -173,14 +173,21 @@ def fleet(ports: Sequence[int], routing: Routing | None = None, tls: Certificate
     return replace(FLEET, sites=tuple(sites), routing=routing or Routing())
 
 
+def by_hand(
+    folder: Path, ports: Sequence[int], tls: Certificates | None = None, *, bare: bool = False
+) -> tuple[Path, int]:
+    """Write Envoy's configuration by hand, for sites on these ports; returns its path and the port it listens on."""
+    (port,) = free_ports(1)
+    sites = {f"site{index}": each for index, each in enumerate(ports)}
+    return written("envoy.yaml", folder, tls, bare=bare, port=port, **sites), port
+
+
 @contextlib.contextmanager
 def envoy(
     folder: Path, ports: Sequence[int], tls: Certificates | None = None, *, bare: bool = False
 ) -> Iterator[Proxy]:
     """Run the same Envoy with the configuration that was written by hand: same listener and log, or `bare`."""
-    (port,) = free_ports(1)
-    sites = {f"site{index}": each for index, each in enumerate(ports)}
-    path = written("envoy.yaml", folder, tls, bare=bare, port=port, **sites)
+    path, port = by_hand(folder, ports, tls, bare=bare)
     binary = find_envoy()
     command = [str(binary), "-c", str(path), "-l", "warning", "--disable-hot-restart", "--cpuset-threads"]
     version = re.search(
