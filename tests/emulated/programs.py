@@ -258,6 +258,13 @@ def repository(options: Options) -> None:
     pulumi.export("registry", made.repository_url)
 
 
+def bucket_of_google(options: Options) -> None:
+    import pulumi_gcp as gcp
+
+    provider = gcp.Provider("gcp", project=PROJECT, region="europe-west4")
+    gcp.storage.Bucket("bucket", name=options["bucket"], location="EU", opts=pulumi.ResourceOptions(provider=provider))
+
+
 def bucket_with_a_typo(options: Options) -> None:
     import pulumi_gcp as gcp
 

@@ -83,7 +83,7 @@ def test_two_stacks_go_up_at_once(stack: Make, daemon: Daemon) -> None:
 def test_a_name_that_is_taken_is_refused_and_the_owner_named(stack: Make) -> None:
     first = stack("local-gcp", "gcp_site", bucket="one-bucket")
     first.up()
-    second = stack("local-gcp-again", "gcp_site", bucket="one-bucket")
+    second = stack("local-gcp-again", "bucket_of_google", bucket="one-bucket")
     with pytest.raises(OperationError, match=r"'one-bucket' already exists \(made as urn:pulumi:local-gcp::"):
         second.up()
     assert set(first.refresh()) == {"same"}
