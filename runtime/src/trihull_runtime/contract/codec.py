@@ -15,9 +15,9 @@ import re
 import tempfile
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from trihull_runtime.contract.errors import ContractError
 
@@ -41,6 +41,7 @@ class Range:
     maximum: float | None = None
 
 
+SCALARS: Final = {str: "a string", int: "a whole number", bool: "true or false"}  # type -> what errors call it
 Digest = Annotated[str, Pattern(DIGEST)]
 Name = Annotated[str, Pattern(NAME)]
 Certificate = Annotated[str, Pattern(r"(?s)-----BEGIN CERTIFICATE-----.+")]
@@ -82,7 +83,7 @@ class Document:
         if value["version"] != cls.CURRENT or isinstance(value["version"], bool):
             problem = f"is {value['version']!r}, but this trihull reads version {cls.CURRENT} of {cls.__name__}"
             raise ContractError(name, "version", problem)
-        result = _decode(cls, value, name, "")
+        result = _decoder(typing.cast("type", cls))(value, name, None)
         assert isinstance(result, cls)
         return result
 
@@ -155,86 +156,125 @@ def _kind(value: Any) -> str:
     return "null" if value is None else names.get(type(value), type(value).__name__)
 
 
+Place = tuple["Place", str | int] | None  # of a value in its document: its parent's, and its own key or index
+Decoder = Callable[[Any, str, Place], Any]
+
+
 @functools.cache
-def _fields(cls: type) -> dict[str, tuple[dataclasses.Field[Any], Any]]:
-    hints = typing.get_type_hints(cls, include_extras=True)
-    return {field.name: (field, hints[field.name]) for field in dataclasses.fields(cls)}
-
-
-def _decode(expected: Any, value: Any, name: str, path: str) -> Any:
+def _decoder(expected: Any) -> Decoder:
+    """Return what makes a value of a type from JSON's, or raises with the document's name and the value's place."""
     origin, arguments = typing.get_origin(expected), typing.get_args(expected)
     if origin is Annotated:
-        result = _decode(arguments[0], value, name, path)
-        for rule in arguments[1:]:
-            _check(rule, result, name, path)
-        return result
+        return functools.partial(_narrowed, _decoder(arguments[0]), arguments[1:])
     if origin in (types.UnionType, typing.Union):
         inner = [argument for argument in arguments if argument is not types.NoneType]
-        assert len(inner) == 1, f"{name}: only X | None is supported, not {expected}"
-        return None if value is None else _decode(inner[0], value, name, path)
+        assert len(inner) == 1, f"only X | None is supported, not {expected}"
+        return functools.partial(_optional, _decoder(inner[0]))
     if origin is tuple:
-        _expect(isinstance(value, list), name, path, "a list", value)
-        return tuple(_decode(arguments[0], item, name, f"{path}[{index}]") for index, item in enumerate(value))
+        return functools.partial(_sequence, _decoder(arguments[0]))
     if origin is Mapping:
-        _expect(isinstance(value, dict), name, path, "an object", value)
-        return {key: _decode(arguments[1], item, name, _join(path, key)) for key, item in value.items()}
+        return functools.partial(_mapping, _decoder(arguments[1]))
     if dataclasses.is_dataclass(expected):
         assert isinstance(expected, type)
-        return _decode_object(expected, value, name, path)
-    return _decode_scalar(expected, value, name, path)
+        return functools.partial(_object, expected, _fields(expected))
+    if expected is float:
+        return _number
+    if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
+        return functools.partial(_member, expected)
+    return functools.partial(_scalar, expected)
 
 
-def _decode_object(cls: type, value: Any, name: str, path: str) -> Any:
-    _expect(isinstance(value, dict), name, path, "an object", value)
-    fields = _fields(cls)
+@functools.cache
+def _fields(cls: type) -> dict[str, tuple[Decoder, bool]]:
+    """Return name -> decoder of a dataclass's fields, and whether it may be left out."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: (_decoder(hints[field.name]), _has_default(field)) for field in dataclasses.fields(cls)}
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+
+
+def _narrowed(inner: Decoder, rules: Sequence[Any], value: Any, name: str, place: Place) -> Any:
+    result = inner(value, name, place)
+    for rule in rules:
+        _check(rule, result, name, place)
+    return result
+
+
+def _optional(inner: Decoder, value: Any, name: str, place: Place) -> Any:
+    return None if value is None else inner(value, name, place)
+
+
+def _sequence(inner: Decoder, value: Any, name: str, place: Place) -> Any:
+    _expect(isinstance(value, list), name, place, "a list", value)
+    return tuple([inner(item, name, (place, index)) for index, item in enumerate(value)])
+
+
+def _mapping(inner: Decoder, value: Any, name: str, place: Place) -> Any:
+    _expect(isinstance(value, dict), name, place, "an object", value)
+    return {key: inner(item, name, (place, key)) for key, item in value.items()}
+
+
+def _object(cls: type, fields: Mapping[str, tuple[Decoder, bool]], value: Any, name: str, place: Place) -> Any:
+    _expect(isinstance(value, dict), name, place, "an object", value)
     for key in value:
         if key not in fields:
-            raise ContractError(name, _join(path, key), f"is unknown; known here: {', '.join(fields)}")
+            raise ContractError(name, _path((place, key)), f"is unknown; known here: {', '.join(fields)}")
     arguments: dict[str, Any] = {}
-    for key, (field, hint) in fields.items():
+    for key, (decode, optional) in fields.items():
         if key in value:
-            arguments[key] = _decode(hint, value[key], name, _join(path, key))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ContractError(name, _join(path, key), "is missing")
+            arguments[key] = decode(value[key], name, (place, key))
+        elif not optional:
+            raise ContractError(name, _path((place, key)), "is missing")
     try:
         return cls(**arguments)
     except ContractError as error:  # a rule between fields, raised by __post_init__ with a path of its own
-        raise ContractError(name, _join(path, error.path) if error.path else path, error.problem) from error
+        raise ContractError(name, _path((place, error.path) if error.path else place), error.problem) from error
 
 
-def _decode_scalar(expected: Any, value: Any, name: str, path: str) -> Any:
-    if expected is float:
-        ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        _expect(ok, name, path, "a number", value)
-        return float(value)
-    if isinstance(expected, type) and issubclass(expected, enum.StrEnum):
-        allowed = [member.value for member in expected]
-        if not isinstance(value, str) or value not in allowed:
-            raise ContractError(name, path, f"is {value!r}; expected one of {', '.join(allowed)}")
-        return expected(value)
-    words = {str: "a string", int: "a whole number", bool: "true or false"}
-    _expect(type(value) is expected, name, path, words[expected], value)
+def _number(value: Any, name: str, place: Place) -> Any:
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    _expect(ok, name, place, "a number", value)
+    return float(value)
+
+
+def _member(expected: type[enum.StrEnum], value: Any, name: str, place: Place) -> Any:
+    allowed = [member.value for member in expected]
+    if not isinstance(value, str) or value not in allowed:
+        raise ContractError(name, _path(place), f"is {value!r}; expected one of {', '.join(allowed)}")
+    return expected(value)
+
+
+def _scalar(expected: type, value: Any, name: str, place: Place) -> Any:
+    _expect(type(value) is expected, name, place, SCALARS[expected], value)
     return value
 
 
-def _check(rule: Any, value: Any, name: str, path: str) -> None:
+def _check(rule: Any, value: Any, name: str, place: Place) -> None:
     match rule:
         case Pattern(regex, secret) if re.fullmatch(regex, value) is None:
             shown = "what it holds" if secret else repr(value)
-            raise ContractError(name, path, f"is {shown}, which does not match {regex}")
+            raise ContractError(name, _path(place), f"is {shown}, which does not match {regex}")
         case Range(minimum, _) if minimum is not None and value < minimum:
-            raise ContractError(name, path, f"is {value}, expected at least {minimum:g}")
+            raise ContractError(name, _path(place), f"is {value}, expected at least {minimum:g}")
         case Range(_, maximum) if maximum is not None and value > maximum:
-            raise ContractError(name, path, f"is {value}, expected at most {maximum:g}")
+            raise ContractError(name, _path(place), f"is {value}, expected at most {maximum:g}")
 
 
-def _expect(holds: bool, name: str, path: str, what: str, value: Any) -> None:
+def _expect(holds: bool, name: str, place: Place, what: str, value: Any) -> None:
     if not holds:
-        raise ContractError(name, path, f"expected {what}, found {_kind(value)}")
+        raise ContractError(name, _path(place), f"expected {what}, found {_kind(value)}")
 
 
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+def _path(place: Place) -> str:
+    """Return a place as errors name it: `sites.aws.models[0].name`."""
+    if place is None:
+        return ""
+    parent, own = _path(place[0]), place[1]
+    if isinstance(own, int):
+        return f"{parent}[{own}]"
+    return f"{parent}.{own}" if parent else own
 
 
 def _encode(value: Any) -> Any:
