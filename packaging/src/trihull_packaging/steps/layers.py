@@ -111,7 +111,7 @@ def runtime_layer(base: Base) -> Layer:
     package = resources.files("trihull_runtime")
     with resources.as_file(package) as source:
         files = runtime_files(source)
-        digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+        digests = {name: _sha256(path) for name, path in files.items()}
         name = cache.key("runtime", _recipe(), digests, *_runtime_key(base))
 
         def entries(scratch: Path, packages: list[Package]) -> Iterable[tars.Entry]:
@@ -133,14 +133,19 @@ def _runtime_key(base: Base) -> tuple[tuple[str, ...], str]:
     return base.compiler.key, base.python_version
 
 
-def runtime_files(source: Path) -> dict[str, Path]:
+def runtime_files(source: Path) -> dict[str, str]:
     """Return name in the layer -> file of an installed package, without this machine's bytecode."""
-    result: dict[str, Path] = {}
+    result: dict[str, str] = {}
     for top, folders, files in os.walk(source):
         folders[:] = [name for name in folders if name != "__pycache__"]
         place = f"{source.name}{top.removeprefix(str(source))}".replace(os.sep, "/")
-        result |= {f"{place}/{name}": Path(top, name) for name in files if not name.startswith(".")}
+        result |= {f"{place}/{name}": f"{top}/{name}" for name in files if not name.startswith(".")}
     return dict(sorted(result.items()))
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # a Path's making takes longer than the reading
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def clean(target: Path) -> None:
