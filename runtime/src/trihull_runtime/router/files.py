@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from trihull_runtime.contract.codec import write_file
-from trihull_runtime.router.envoy import Configuration
+from trihull_runtime.router.envoy import Configuration, wire
+
+WIRE: Final = ".pb"  # by which Envoy knows the wire format
 
 
 class Files:
@@ -16,14 +18,14 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._contents: dict[Path, Any] = {}
+        self._contents: dict[Path, Any] = {}  # resources: JSON, or bytes of a file in the wire format that was found
         self.versions: dict[Path, int] = {}
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted([*folder.glob("*.json"), *folder.glob(f"*{WIRE}")]):
             try:
-                document = json.loads(path.read_bytes())
-                self.versions[path], self._contents[path] = int(document["version_info"]), document["resources"]
+                version, self._contents[path] = _read(path)
+                self.versions[path] = int(version)
             except (ValueError, KeyError, TypeError, OSError):
-                continue  # damaged: it counts as not written and is written again
+                self._contents.pop(path, None)  # damaged: it counts as not written and is written again
 
     @property
     def latest(self) -> int:
@@ -32,17 +34,14 @@ class Files:
 
     def differing(self, configuration: Configuration) -> list[Path]:
         """Return the files that `write` would write."""
-        return [
-            path for path, document in configuration.files.items() if self._contents.get(path) != document["resources"]
-        ]
+        return [path for path, document in configuration.files.items() if not self._holds(path, document["resources"])]
 
     def write(self, configuration: Configuration, version: int) -> list[Path]:
         """Write what differs, under a version; returns the files written."""
         changed = self.differing(configuration)
         for path in changed:
             content = configuration.files[path]["resources"]
-            whole = {"version_info": f"{version}", "resources": content}
-            write_file(path, json.dumps(whole, separators=(",", ":")).encode(), mode=0o600)
+            write_file(path, _encoded(path, f"{version}", content), mode=0o600)
             self._contents[path], self.versions[path] = content, version
         return changed
 
@@ -51,6 +50,25 @@ class Files:
         for path in [path for path in self._contents if path not in configuration.files]:
             path.unlink(missing_ok=True)
             del self._contents[path], self.versions[path]
+
+    def _holds(self, path: Path, resources: list[Any]) -> bool:
+        known = self._contents.get(path)
+        return bool(wire.encode_resources(resources) == known if isinstance(known, bytes) else resources == known)
+
+
+def _encoded(path: Path, version: str, resources: list[Any]) -> bytes:
+    if path.suffix == WIRE:
+        return wire.encode(version, resources)
+    return json.dumps({"version_info": version, "resources": resources}, separators=(",", ":")).encode()
+
+
+def _read(path: Path) -> tuple[str, Any]:
+    """Return the version and the resources of a file."""
+    data = path.read_bytes()
+    if path.suffix == WIRE:
+        return wire.split(data)
+    document = json.loads(data)
+    return document["version_info"], document["resources"]
 
 
 def look(path: Path) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.runtime.router.discovery import decoded
 from tests.unit.runtime.router.fleets import DIGEST, fleet, site
 from trihull_runtime.contract import ContractError, SiteState
 from trihull_runtime.contract.codec import write_file
@@ -43,8 +44,8 @@ class Bench:
 
     def endpoints(self) -> list[str]:
         """The addresses that Envoy is told for the model, in order."""
-        path = self.settings.state / "envoy" / "eds-model-digits.json"
-        (assignment,) = json.loads(path.read_text())["resources"]
+        path = self.settings.state / "envoy" / "eds-model-digits.pb"
+        (assignment,) = decoded(path.read_bytes())["resources"]
         found: list[dict[str, Any]] = [one for entry in assignment["endpoints"] for one in entry["lb_endpoints"]]
         return [one["endpoint"]["address"]["socket_address"]["address"] for one in found]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.runtime.router.discovery import decoded
 from tests.unit.runtime.router.fleets import ADDRESSES, DIGEST, fleet, site
 from trihull_runtime.contract import Fleet, Policy, SiteState
 from trihull_runtime.errors import UsageError
@@ -136,7 +137,7 @@ class TestFiles:
         assert successor.write(one, 2) == []
         changed = successor.write(two, 3)
         assert changed == [layout.endpoints("model-digits")]
-        assert json.loads(changed[0].read_text())["version_info"] == "3"
+        assert decoded(changed[0].read_bytes())["version_info"] == "3"
 
     def test_a_damaged_file_is_written_again_and_what_is_not_needed_goes(self, tmp_path: Path) -> None:
         layout = Layout(tmp_path / "envoy", tmp_path / "logs", tmp_path / "envoy.sock", None)
@@ -145,8 +146,12 @@ class TestFiles:
         two, one = (render(plan, layout, Ingress("127.0.0.1", 1), LAB) for plan in plans)
         Files(layout.folder).write(two, 1)
         layout.listeners.write_text("{")
+        endpoints = layout.endpoints("model-digits")
+        endpoints.write_bytes(endpoints.read_bytes()[:-1])
+        layout.endpoints("sites").write_bytes(b"")
         files = Files(layout.folder)
-        assert layout.listeners in files.write(one, 2)
+        written = files.write(one, 2)
+        assert {layout.listeners, endpoints, layout.endpoints("sites")} <= set(written)
         files.remove_others(one)
         assert not layout.endpoints("model-iris").exists()
 

@@ -1,12 +1,14 @@
-"""Envoy's configuration as a pure function of the traffic plan. JSON throughout: Envoy reads it, and so do we.
+"""Envoy's configuration as a pure function of the traffic plan. JSON throughout, which tools and people can read too;
+`wire` puts endpoints, of which there may be thousands, into the form that Envoy reads fastest.
 
 One file per kind of resource: `bootstrap`, `listeners` (LDS), `routes` (RDS), `clusters` (CDS), `endpoints` (EDS);
 `admission` is the part of listeners and routes that says who is let in.
 """
 
+import functools
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,12 @@ class Configuration:
 
     bootstrap: Json
     files: Mapping[Path, Json]
-    static: Json
+    make_static: Callable[[], Json] = field(compare=False, repr=False)
+
+    @functools.cached_property
+    def static(self) -> Json:
+        """Made when it is asked for, which changed endpoints do not do."""
+        return self.make_static()
 
 
 def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings) -> Configuration:
@@ -71,18 +78,20 @@ def render(plan: TrafficPlan, layout: Layout, ingress: Ingress, timings: Timings
     files[layout.probe_routes] = _resources([probe_routes])
     files[layout.listeners] = _resources(listeners)
 
-    static_listeners = [render_ingress(ingress, layout, routes), render_probes(layout, probe_routes)]
-    static = {
-        "layered_runtime": RUNTIME,
-        "static_resources": {
-            "listeners": [_static_secret(_untyped(listener)) for listener in static_listeners],
-            "clusters": [
-                *(_static(clusters[name], assignments[name]) for name in members),
-                *(_untyped(cluster) for cluster in fixed),
-            ],
-            "secrets": [_untyped(_without(secret, "watched_directory")) for secret in secrets.values()],
-        },
-    }
+    def static() -> Json:
+        static_listeners = [render_ingress(ingress, layout, routes), render_probes(layout, probe_routes)]
+        return {
+            "layered_runtime": RUNTIME,
+            "static_resources": {
+                "listeners": [_static_secret(_untyped(listener)) for listener in static_listeners],
+                "clusters": [
+                    *(_static(clusters[name], assignments[name]) for name in members),
+                    *(_untyped(cluster) for cluster in fixed),
+                ],
+                "secrets": [_untyped(_without(secret, "watched_directory")) for secret in secrets.values()],
+            },
+        }
+
     return Configuration(render_bootstrap(layout), files, static)
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-from trihull_runtime.contract import Endpoint
 from trihull_runtime.router.envoy.values import SOCKET_MATCH, SUBSET, Json
 from trihull_runtime.router.plan import PlannedSite
 
@@ -29,29 +28,30 @@ def render_assignment(cluster: str, sites: Sequence[PlannedSite], *, grpc: bool 
 
 
 def _locality(site: PlannedSite, multiple: int, grpc: bool, asked: bool) -> Json:
-    weight = max(1, site.weight * multiple // len(site.addresses))  # a site's weight is shared by its addresses
     endpoint = site.site.grpc_endpoint if grpc else site.site.endpoint
     assert endpoint is not None, "a planned site has an endpoint"
-    return {
-        "priority": site.priority,
-        "locality": {"region": site.site.region, "zone": site.name},
-        "lb_endpoints": [_endpoint(site, endpoint, address, weight, asked) for address in site.addresses],
-    }
-
-
-def _endpoint(site: PlannedSite, endpoint: Endpoint, address: str, weight: int, asked: bool) -> Json:
     metadata = {SOCKET_MATCH: {"site": site.name}}
     if asked:
         metadata[SUBSET] = {"site": site.name}
-    found: Json = {
-        "endpoint": {
-            "hostname": endpoint.server_name,
-            "address": {"socket_address": {"address": address, "port_value": endpoint.port}},
-            "health_check_config": {"hostname": endpoint.server_name},
-        },
-        "load_balancing_weight": weight,
+    shared: Json = {  # by all of a site's addresses, as one object
+        "load_balancing_weight": max(1, site.weight * multiple // len(site.addresses)),  # they share the site's weight
         "metadata": {"filter_metadata": metadata},
     }
     if site.draining:
-        found["health_status"] = "DRAINING"
-    return found
+        shared["health_status"] = "DRAINING"
+    checked = {"hostname": endpoint.server_name}
+    return {
+        "priority": site.priority,
+        "locality": {"region": site.site.region, "zone": site.name},
+        "lb_endpoints": [
+            {
+                "endpoint": {
+                    "hostname": endpoint.server_name,
+                    "address": {"socket_address": {"address": address, "port_value": endpoint.port}},
+                    "health_check_config": checked,
+                },
+                **shared,
+            }
+            for address in site.addresses
+        ],
+    }

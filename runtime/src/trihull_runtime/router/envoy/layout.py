@@ -57,8 +57,8 @@ class Layout:
         return self.folder / f"sds-{name}.json"
 
     def endpoints(self, cluster: str) -> Path:
-        """EDS of one cluster."""
-        return self.folder / f"eds-{cluster}.json"
+        """EDS of one cluster, in the wire format: there may be thousands, and they change the most."""
+        return self.folder / f"eds-{cluster}.pb"
 
     def is_endpoints(self, path: Path) -> bool:
         """Whether a file is one of EDS."""
