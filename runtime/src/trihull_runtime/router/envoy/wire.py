@@ -1,4 +1,4 @@
-"""Endpoints in protobuf's wire format, which Envoy reads in a third of the time that the same JSON takes.
+"""Endpoints in protobuf's wire format, which Envoy takes in less than half the time of the same JSON.
 
 What is encoded is what `json.dumps` would be given; a key that the tables below do not have is a `KeyError`, and never
 left out. Sources: protobuf.dev, "Encoding"; Envoy v1.40 (service/discovery/v3/discovery.proto, config/endpoint/v3/
@@ -75,12 +75,13 @@ def _each(write: Writer) -> Writer:
 
 def _same(write: Writer) -> Writer:
     """A part that one object after another shares: what stays the same object is encoded once."""
-    known: list[tuple[Any, bytes]] = [(None, b"")]
+    kept: list[tuple[Any, bytes]] = [(None, b"")]
 
     def written(value: Any) -> bytes:
-        if known[0][0] is not value:
-            known[0] = (value, write(value))
-        return known[0][1]
+        last = kept[0]
+        if last[0] is not value:
+            last = kept[0] = (value, write(value))
+        return last[1]
 
     return written
 
