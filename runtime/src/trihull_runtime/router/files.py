@@ -2,12 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from trihull_runtime.contract.codec import write_file
 from trihull_runtime.router.envoy import Configuration, wire
-
-WIRE: Final = ".pb"  # by which Envoy knows the wire format
 
 
 class Files:
@@ -20,7 +18,7 @@ class Files:
         self._folder = folder
         self._contents: dict[Path, Any] = {}  # resources: JSON, or bytes of a file in the wire format that was found
         self.versions: dict[Path, int] = {}
-        for path in sorted([*folder.glob("*.json"), *folder.glob(f"*{WIRE}")]):
+        for path in sorted([*folder.glob("*.json"), *folder.glob(f"*{wire.SUFFIX}")]):
             try:
                 version, self._contents[path] = _read(path)
                 self.versions[path] = int(version)
@@ -53,11 +51,13 @@ class Files:
 
     def _holds(self, path: Path, resources: list[Any]) -> bool:
         known = self._contents.get(path)
-        return bool(wire.encode_resources(resources) == known if isinstance(known, bytes) else resources == known)
+        if isinstance(known, bytes) and wire.encode_resources(resources) == known:
+            self._contents[path] = known = resources  # so that it is encoded for this once
+        return bool(resources == known)
 
 
 def _encoded(path: Path, version: str, resources: list[Any]) -> bytes:
-    if path.suffix == WIRE:
+    if path.suffix == wire.SUFFIX:
         return wire.encode(version, resources)
     return json.dumps({"version_info": version, "resources": resources}, separators=(",", ":")).encode()
 
@@ -65,7 +65,7 @@ def _encoded(path: Path, version: str, resources: list[Any]) -> bytes:
 def _read(path: Path) -> tuple[str, Any]:
     """Return the version and the resources of a file."""
     data = path.read_bytes()
-    if path.suffix == WIRE:
+    if path.suffix == wire.SUFFIX:
         return wire.split(data)
     document = json.loads(data)
     return document["version_info"], document["resources"]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from trihull_runtime.router.envoy import wire
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -58,7 +60,7 @@ class Layout:
 
     def endpoints(self, cluster: str) -> Path:
         """EDS of one cluster, in the wire format: there may be thousands, and they change the most."""
-        return self.folder / f"eds-{cluster}.pb"
+        return self.folder / f"eds-{cluster}{wire.SUFFIX}"
 
     def is_endpoints(self, path: Path) -> bool:
         """Whether a file is one of EDS."""

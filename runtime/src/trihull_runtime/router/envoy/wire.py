@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from trihull_runtime.router.envoy.values import Json
 
+SUFFIX: Final = ".pb"  # of a file, by which Envoy knows the format
 Writer = Callable[[Any], bytes]
 HEALTH: Final = {"DRAINING": 3}  # envoy.config.core.v3.HealthStatus
 VERSION: Final = b"\x0a"  # the tag of DiscoveryResponse.version_info, which is written first
