@@ -15,7 +15,6 @@ import ipaddress
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.ports import free_ports as free_ports
 from trihull_runtime.contract import DataType, FileDigest, ModelManifest, Signature, Tensor
 from trihull_runtime.contract.codec import write_file
 from trihull_runtime.contract.manifest import release_digest
@@ -75,15 +75,6 @@ def write_model(folder: Path, name: str = "digits", kind: str = "linear", versio
     write_file(target / "model.onnx", data)
     manifest.write(target / "manifest.json")
     return release_digest((target / "manifest.json").read_bytes())
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports on 127.0.0.1 that were free a moment ago, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_ports
 from tests.toolchain import debian
 
 USER, PASSWORD = "deployer", "correct horse"
@@ -50,9 +51,8 @@ def binary() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port on 127.0.0.1 that is this process's own until it ends."""
+    return free_ports(1)[0]
 
 
 @contextlib.contextmanager
