@@ -9,6 +9,9 @@ READY := .venv/.ready
 # Bytecode is written once and read ever after; the provider SDKs take seconds to compile.
 unexport PYTHONDONTWRITEBYTECODE
 FOLDERS := architecture unit parity emulated failover e2e
+# Processes that run test modules side by side. More than processors: most of tests/failover and tests/e2e is waiting.
+WORKERS ?= 3
+PYTEST := $(RUN)/pytest --numprocesses $(WORKERS)
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +29,21 @@ demo: $(READY) ## One model, three emulated clouds, a router, an outage: the mai
 clean-demo: $(READY) ## Take the demo down: no process, port or file of it stays
 	@TRIHULL_HOME="$(DEMO_HOME)" sh .ci/clean-demo "$(DEMO_HOME)"
 
-test: $(READY) engine ## Set up and run all tests
-	@$(RUN)/pytest
+test: $(READY) engine ## Set up and run all tests but the long ones (at most 15 minutes of two cores)
+	@$(PYTEST)
+
+test-fast: $(READY) ## What a change needs before it is committed: tests/architecture and tests/unit (at most 5 minutes)
+	@$(PYTEST) tests/architecture tests/unit
+
+test-nightly: $(READY) engine ## The long tests, which `make test` leaves out, and the faults that the tests must catch
+	@$(PYTEST) -m nightly
+	@$(PYTHON) -m tests.mutation
 
 engine: $(READY) ## Find the Pulumi engine, or install it into the user's cache
 	@$(PYTHON) -m trihull_infra.engine
 
 $(addprefix test-,$(FOLDERS)): $(READY) engine
-	@$(RUN)/pytest tests/$(subst test-,,$@)
+	@$(PYTEST) tests/$(subst test-,,$@)
 
 test-container: $(READY) ## The image in Docker and containerd, and for arm64 under emulation (needs root)
 	@sh .ci/container-tools
@@ -67,4 +77,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-container test-page bench bench-packaging bench-router engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-fast test-nightly test-container test-page bench bench-packaging bench-router engine check lock clean $(addprefix test-,$(FOLDERS))
