@@ -196,6 +196,20 @@ def test_nobody_comes_in_by_the_internet_but_the_authorised(full: Recording, run
         assert rules["ipRules"] == [{"action": "Allow", "iPAddressOrRange": "203.0.113.0/24"}]
 
 
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "'::/0', 198.51.100.0/24", "0.0.0.0/1, 128.0.0.0/1"])
+def test_where_everybody_is_let_in_to_the_api_server_no_firewall_turns_anybody_away(networks: str) -> None:
+    text, replaced = re.subn(
+        r"authorised_networks: \[[^]]*\]",
+        f"open_to_everybody: true, authorised_networks: [{networks}]",
+        (WRITTEN / "longestname1.yaml").read_text(),
+    )
+    assert replaced == 1
+    recorded = registered_by(text)
+    for one in (bucket_of(recorded), recorded.the(REGISTRIES[AZURE])):
+        rules = one.inputs["networkRuleSet"]
+        assert (one.inputs["publicNetworkAccess"], rules["defaultAction"]) == ("Enabled", "Allow")
+
+
 def test_nodes_reach_the_api_server_inside_the_network(made: Recording) -> None:
     access = made.the(CLUSTERS[AZURE]).inputs["apiServerAccessProfile"]
     assert access["enableVnetIntegration"] is True

@@ -1,6 +1,7 @@
 """What all parts of an environment file are made of: strict models, and the values that several of them share."""
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import pydantic
@@ -8,7 +9,9 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo
 
 TAG_NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"  # Google Cloud's rule for labels, the narrowest of the three
 TAG_VALUE: Final = r"^[a-z0-9_-]{0,63}$"
-EVERYBODY: Final = ("0.0.0.0/0", "::/0")
+# A network as wide as an eighth of all addresses belongs to nobody. 2000::/3 is all of IPv6's internet (IANA, "IPv6
+# Global Unicast Address Assignments"), 0.0.0.0/1 with 128.0.0.0/1 is IPv4's.
+EVERYBODY_PREFIX_MAX: Final = 3
 
 
 class Spec(pydantic.BaseModel):
@@ -18,11 +21,24 @@ class Spec(pydantic.BaseModel):
 
 
 def _network(value: str) -> str:
+    """Return the network in the one spelling that every cloud takes: `203.0.113.7` is 203.0.113.7/32."""
     try:
-        ipaddress.ip_network(value)
+        return str(ipaddress.ip_network(value))
     except ValueError as error:
         raise ValueError(f"expected a network such as 203.0.113.7/32: {error}") from error
-    return value
+
+
+def everybody(networks: Iterable[str]) -> str | None:
+    """Return the network that lets everybody in, None when there is none.
+
+    Networks count together: 0.0.0.0/1 and 128.0.0.0/1 are 0.0.0.0/0.
+    """
+    parsed = [ipaddress.ip_network(network) for network in networks]
+    joined = (
+        *ipaddress.collapse_addresses(one for one in parsed if isinstance(one, ipaddress.IPv4Network)),
+        *ipaddress.collapse_addresses(one for one in parsed if isinstance(one, ipaddress.IPv6Network)),
+    )
+    return next((str(one) for one in joined if one.prefixlen <= EVERYBODY_PREFIX_MAX), None)
 
 
 Network = Annotated[str, AfterValidator(_network)]

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from trihull_infra import naming
-from trihull_infra.spec.base import EVERYBODY, Network, Spec, at_least, different
+from trihull_infra.spec.base import Network, Spec, at_least, different, everybody
 
 # What CloudWatch takes as a log group's retention and Azure's workspaces as well (30 to 730 days); Cloud Logging takes
 # any number. Sources: AWS, PutRetentionPolicy; Azure, "Manage data retention in a Log Analytics workspace".
@@ -17,7 +17,8 @@ class ApiServerSpec(Spec):
     """Who reaches the clusters' API servers over the internet; nobody when the list is empty."""
 
     open_to_everybody: bool = Field(
-        default=False, description="true or false: whether 0.0.0.0/0 in authorised_networks is really meant"
+        default=False,
+        description="true or false: whether everybody (0.0.0.0/0, ::/0) in authorised_networks is really meant",
     )
     authorised_networks: tuple[Network, ...] = Field(
         description="networks such as 203.0.113.7/32; [] for private access only"
@@ -26,10 +27,11 @@ class ApiServerSpec(Spec):
     @field_validator("authorised_networks")
     @classmethod
     def _not_everybody_unless_said(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        everybody = sorted(set(value) & set(EVERYBODY))
-        if everybody and not info.data.get("open_to_everybody"):
+        network = everybody(value)
+        if network is not None and not info.data.get("open_to_everybody"):
+            reach = "everybody" if network.endswith("/0") else "as good as everybody"
             raise ValueError(
-                f"expected networks of your own, found {everybody[0]}, which is everybody; if that is meant, "
+                f"expected networks of your own, found {network}, which is {reach}; if that is meant, "
                 "say `open_to_everybody: true`"
             )
         return different("networks", value)

@@ -17,7 +17,7 @@ from pulumi_azure_native import network as azure_network
 from pulumi_azure_native import privatedns
 
 from trihull_infra.provider import Site
-from trihull_infra.spec.base import EVERYBODY
+from trihull_infra.spec.base import everybody
 
 
 class Service(enum.StrEnum):
@@ -104,7 +104,7 @@ def firewall(site: Site) -> Firewall:
     internet anyway.
     """
     networks = site.authorised_networks
-    if not site.environment.network.private_endpoints or set(networks) & set(EVERYBODY):
+    if not site.environment.network.private_endpoints or everybody(networks) is not None:
         return Firewall("Enabled", "Allow", ())
     parts = [ipaddress.ip_network(network, strict=False) for network in networks]
     public = [part for part in parts if part.version == 4 and not _internal(part)]
