@@ -35,8 +35,9 @@ def _number(value: int) -> str:
 
 
 def token(key: rsa.RSAPrivateKey = SECRET, **claims: Any) -> str:
-    """A JSON Web Token (RFC 7519), signed with RS256."""
-    body = {"iss": "https://issuer.example.org", "aud": "trihull", "sub": "batch", "exp": time.time() + 600, **claims}
+    """A JSON Web Token (RFC 7519), signed with RS256; None leaves a claim out."""
+    given = {"iss": "https://issuer.example.org", "aud": "trihull", "sub": "batch", "exp": time.time() + 600, **claims}
+    body = {claim: value for claim, value in given.items() if value is not None}
     signed = ".".join(_text(json.dumps(part).encode()) for part in ({"alg": "RS256", "kid": "1"}, body))
     return f"{signed}.{_text(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
@@ -92,10 +93,18 @@ def test_only_a_key_or_a_token_opens_the_door(guarded: Router, standins: dict[st
         {"aud": "another"},
         {"exp": 1.0},
         {"nbf": time.time() + 3600},
+        {"exp": None},
+        {"iss": None},
+        {"aud": None},
+        {"sub": None},
+        {"exp": "never"},
+        {"sub": ""},
     ],
     ids=str,
 )
-def test_a_token_of_others_for_others_or_of_yesterday_is_refused(guarded: Router, claims: dict[str, Any]) -> None:
+def test_a_token_of_others_for_others_of_yesterday_or_without_a_claim_that_is_needed_is_refused(
+    guarded: Router, claims: dict[str, Any]
+) -> None:
     assert status(guarded, authorization=f"Bearer {token(**claims)}") in (401, 403)
 
 

@@ -9,6 +9,7 @@ Web Tokens do.
 
 import base64
 import json
+import math
 import re
 from typing import Final
 
@@ -87,6 +88,7 @@ def ends(token: str) -> float:
     """Return when a JSON Web Token ends, in seconds since the epoch; 0 when it does not say (RFC 7519, `exp`)."""
     try:
         payload = token.split(".")[1]
-        return float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
-    except (IndexError, ValueError, KeyError, TypeError):
+        until = float(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"])
+    except (IndexError, ValueError, KeyError, TypeError, OverflowError):
         return 0.0
+    return until if math.isfinite(until) else 0.0  # NaN is never in the past: such a token would be kept for ever
