@@ -112,6 +112,17 @@ def test_binary_data_that_does_not_fit_is_refused(client: httpx.Client, kind: st
     assert answer.status_code == 400
 
 
+def test_bytes_after_a_good_binary_request_are_refused(client: httpx.Client) -> None:
+    blob = b"\0" * 256
+    given = {**without("data"), "parameters": {"binary_data_size": len(blob)}}
+    header = json.dumps({"inputs": [given]}).encode()
+    headers = {"inference-header-content-length": str(len(header))}
+    assert client.post("/v2/models/digits/infer", content=header + blob, headers=headers).status_code == 200
+    answer = client.post("/v2/models/digits/infer", content=header + blob + b"more", headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "4 bytes follow the last binary tensor"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
