@@ -21,6 +21,14 @@ def test_files_and_links_are_listed_with_their_sizes_and_folders_are_not() -> No
     assert found.files["bin/sh"].content.endswith(" tool")
 
 
+def test_hard_links_are_listed_as_links_wherever_they_lead_and_none_is_followed() -> None:
+    targets = ["tool", "sh", "../../etc/passwd", "/etc/passwd", "hard0", ""]
+    entries = [special(f"hard{number}", tarfile.LNKTYPE, target) for number, target in enumerate(targets)]
+    links = read(file("tool", b"12345"), symlink("sh", "tool"), *entries, hashed=True).files
+    assert [links[f"hard{number}"].size_bytes for number in range(len(targets))] == [0] * len(targets)
+    assert [links[f"hard{number}"].content.partition(" ")[2] for number in range(len(targets))] == targets
+
+
 def test_a_plain_tar_and_a_gzip_of_it_have_the_same_content() -> None:
     tar = tar_bytes([file("a", b"x" * 1000)])
     assert contents_of(io.BytesIO(tar)) == contents_of(io.BytesIO(gzip.compress(tar)))

@@ -70,6 +70,46 @@ def test_entries_follow_links_of_lower_layers_inside_the_root(tmp_path: Path) ->
     assert (root / "lib").is_symlink()
 
 
+def test_a_hard_link_follows_the_links_on_its_path_inside_the_root_and_is_the_file_itself(tmp_path: Path) -> None:
+    lower = [
+        file("usr/lib/libc.so", b"elf"),
+        symlink("lib", "usr/lib"),
+        symlink("lib64", "/lib"),
+        symlink("d/up", ".."),
+    ]
+    upper = [
+        special("one", tarfile.LNKTYPE, "lib/libc.so"),
+        special("two", tarfile.LNKTYPE, "lib64/libc.so"),
+        special("three", tarfile.LNKTYPE, "d/up/lib64/libc.so"),
+        special("lib/four", tarfile.LNKTYPE, "one"),
+    ]
+    root = unpacked(tmp_path, lower, upper)
+    for name in ("one", "two", "three", "usr/lib/four"):
+        assert not (root / name).is_symlink()
+        assert (root / name).samefile(root / "usr/lib/libc.so")
+
+
+def test_a_hard_link_replaces_a_link_and_not_what_that_leads_to(tmp_path: Path) -> None:
+    root = unpacked(
+        tmp_path,
+        [file("old", b"old"), file("new", b"new"), symlink("name", "old")],
+        [special("name", tarfile.LNKTYPE, "new")],
+    )
+    assert not (root / "name").is_symlink()
+    assert (root / "name").samefile(root / "new")
+    assert (root / "old").read_bytes() == b"old"
+
+
+def test_a_hard_link_to_itself_leaves_the_file(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, [file("a", b"kept"), symlink("l", ".")], [special("l/a", tarfile.LNKTYPE, "a")])
+    assert (root / "a").read_bytes() == b"kept"
+
+
+def test_a_file_in_place_of_a_hard_link_leaves_the_other_name_alone(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, [file("a", b"lower"), special("b", tarfile.LNKTYPE, "a")], [file("b", b"upper")])
+    assert [(root / name).read_bytes() for name in "ab"] == [b"lower", b"upper"]
+
+
 def test_what_was_unpacked_can_be_removed_by_its_owner(tmp_path: Path) -> None:
     root = unpacked(
         tmp_path,
@@ -100,6 +140,29 @@ HOSTILE = {
     "hard link up": [special("a", tarfile.LNKTYPE, "../evil")],
     "absolute hard link": [special("a", tarfile.LNKTYPE, "/etc/passwd")],
     "hard link to a link": [symlink("l", "x"), special("a", tarfile.LNKTYPE, "l")],
+    "hard link to a link to a file": [file("x"), symlink("l", "x"), special("a", tarfile.LNKTYPE, "l")],
+    "hard link to a link below": [file("d/x"), symlink("d/l", "x"), special("a", tarfile.LNKTYPE, "d/l")],
+    "hard link to an absolute link": [file("x"), symlink("l", "/x"), special("a", tarfile.LNKTYPE, "l")],
+    "hard link to a link to a folder": [folder("d"), symlink("l", "d"), special("a", tarfile.LNKTYPE, "l")],
+    "hard link to a link of links": [
+        file("x"),
+        symlink("l", "x"),
+        symlink("m", "l"),
+        special("a", tarfile.LNKTYPE, "m"),
+    ],
+    "hard link to a link through a link": [
+        file("d/x"),
+        symlink("d/l", "x"),
+        symlink("e", "d"),
+        special("a", tarfile.LNKTYPE, "e/l"),
+    ],
+    "hard link to itself as a link": [file("x"), symlink("l", "x"), special("l", tarfile.LNKTYPE, "l")],
+    "hard link through a link out": [symlink("up", ".."), special("a", tarfile.LNKTYPE, "up/first")],
+    "hard link through a loop": [symlink("a", "b"), symlink("b", "a"), special("c", tarfile.LNKTYPE, "a/x")],
+    "hard link through a file": [file("x"), special("a", tarfile.LNKTYPE, "x/y")],
+    "hard link by ..": [file("d/x"), special("a", tarfile.LNKTYPE, "d/../d/x")],
+    "hard link to the root": [special("a", tarfile.LNKTYPE, ".")],
+    "hard link to nowhere": [special("a", tarfile.LNKTYPE, "")],
     "hard link to nothing": [special("a", tarfile.LNKTYPE, "missing")],
     "hard link to a folder": [folder("d"), special("a", tarfile.LNKTYPE, "d")],
     "loop": [symlink("a", "b"), symlink("b", "a"), file("a/x")],
