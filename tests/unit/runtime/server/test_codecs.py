@@ -117,3 +117,22 @@ def test_bytes_after_the_last_value_of_a_text_tensor_are_refused(inside: bytes) 
     size = {"c": {"binary_data_size": len(BLOBS["c"]) + len(inside)}}
     with pytest.raises(RequestError, match="input 'c'"):
         decode(header("abc", **size), b"".join(BLOBS.values()) + inside)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")], ids=str)
+@pytest.mark.parametrize(("datatype", "dtype"), [(DataType.FP32, "<f4"), (DataType.FP64, "<f8")])
+def test_a_binary_value_that_is_no_number_is_refused(value: float, datatype: DataType, dtype: str) -> None:
+    blob = np.array([0.5, value], dtype).tobytes()
+    given = {"name": "x", "shape": [2], "datatype": datatype.value, "parameters": {"binary_data_size": len(blob)}}
+    head = json.dumps({"inputs": [given]}).encode()
+    with pytest.raises(RequestError, match="input 'x' holds NaN or Infinity"):
+        decode_request(head + blob, len(head), {"x": Tensor("x", datatype, (-1,))}, OUTPUTS)
+
+
+def test_a_binary_bool_is_true_or_false_and_nothing_else() -> None:
+    blob = bytes([0, 1, 2, 255])
+    given = {"name": "x", "shape": [4], "datatype": "BOOL", "parameters": {"binary_data_size": len(blob)}}
+    head = json.dumps({"inputs": [given]}).encode()
+    array = decode_request(head + blob, len(head), {"x": Tensor("x", DataType.BOOL, (-1,))}, OUTPUTS).inputs["x"]
+    assert array.dtype == np.bool_
+    assert array.view(np.uint8).tolist() == [0, 1, 1, 1], "another byte would be an undefined bool in C"

@@ -1,0 +1,62 @@
+"""`python -m tests.mutation`: every fault must be caught; exit code 1 when one survives, or can no longer be made."""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from tests.mutation import run
+from tests.mutation.fault import Fault
+from tests.mutation.faults import FAULTS
+from tests.mutation.run import Outcome, Result
+
+
+def main(arguments: list[str]) -> int:
+    """Try the faults, print a line for each, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="the beginning of faults' names; all when left out")
+    parser.add_argument("--jobs", type=int, default=1, help="how many faults are tried at once (default 1)")
+    parser.add_argument("--output", type=Path, default=run.ROOT / "build" / "mutation.json", help="where JSON goes")
+    asked = parser.parse_args(arguments)
+    chosen = [fault for fault in FAULTS if not asked.names or fault.name.startswith(tuple(asked.names))]
+    if not chosen:
+        parser.error(f"no fault begins with {' or '.join(asked.names)}")
+    with tempfile.TemporaryDirectory(prefix="trihull-mutation-") as folder:
+        sound = Path(folder).resolve() / "sound"
+        run.copy(run.ROOT, sound)
+        problem = run.check_sound(sound, chosen)
+        if problem:
+            print(problem, file=sys.stderr)
+            return 1
+        print(f"{len(chosen)} faults; without any the tests pass")
+        results = run.run(run.ROOT, Path(folder).resolve(), chosen, max(1, asked.jobs), show)
+    run.write(asked.output, results)
+    summary = Counter(result.outcome for result in results)
+    print(", ".join(f"{count} {outcome}" for outcome, count in summary.items()), f"({asked.output})")
+    return 0 if set(summary) == {Outcome.CAUGHT} else 1
+
+
+def show(result: Result) -> None:
+    """Print one result."""
+    said = result.caught_by or advice(result)
+    print(f"{result.outcome:9} {result.name:36} {result.seconds:6.1f} s  {said}", flush=True)
+
+
+def advice(result: Result) -> str:
+    """Return what to do about a fault that was not caught."""
+    match result.outcome:
+        case Outcome.SURVIVED:
+            return f"{result.breaks}, and {', '.join(result.tests)} pass: write the test that sees it"
+        case Outcome.STALE:
+            return f"{result.file}: the old text is not there exactly once: adapt the fault to the file"
+        case Outcome.BROKEN:
+            return f"pytest gave no verdict:\n{result.output[-2000:]}"
+        case Outcome.CAUGHT:
+            return ""
+
+
+__all__ = ["Fault", "main"]
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

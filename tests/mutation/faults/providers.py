@@ -1,0 +1,238 @@
+"""Faults in what each cloud is asked for: encryption, public access, roles, guards, node counts, taints, identities."""
+
+from tests.mutation.fault import Area, Fault
+
+AWS = "infra/src/trihull_infra/providers/aws"
+GCP = "infra/src/trihull_infra/providers/gcp"
+AZURE = "infra/src/trihull_infra/providers/azure"
+TESTS = "tests/parity"
+
+
+def secure(cloud: str) -> tuple[str, ...]:
+    """Return the test of what a cloud's site is by default."""
+    return (f"{TESTS}/test_sites.py::test_site_is_secure_by_default[{cloud}-longestname1]",)
+
+
+def asked_for(cloud: str) -> tuple[str, ...]:
+    """Return the test that holds a cloud's site against its environment."""
+    return (f"{TESTS}/test_sites.py::test_site_is_what_the_environment_asks_for[longestname1-{cloud}]",)
+
+
+FAULTS = (
+    Fault(
+        "aws-bucket-policy-may-be-public",
+        Area.AWS,
+        f"{AWS}/bucket.py",
+        "            block_public_policy=True,\n",
+        "            block_public_policy=False,\n",
+        "a policy may open the bucket to everybody",
+        secure("aws"),
+    ),
+    Fault(
+        "aws-disks-unencrypted",
+        Area.AWS,
+        f"{AWS}/pools.py",
+        'encrypted="true",',
+        'encrypted="false",',
+        "the nodes' disks are in plain text",
+        secure("aws"),
+    ),
+    Fault(
+        "aws-cluster-unguarded",
+        Area.AWS,
+        f"{AWS}/cluster.py",
+        "            deletion_protection=site.environment.protect,\n",
+        "            deletion_protection=False,\n",
+        "the cluster of a protected environment can be deleted",
+        asked_for("aws"),
+    ),
+    Fault(
+        "aws-api-server-public",
+        Area.AWS,
+        f"{AWS}/cluster.py",
+        "endpoint_public_access=bool(networks),",
+        "endpoint_public_access=True,",
+        "without authorised networks the API server is open to everybody",
+        asked_for("aws"),
+    ),
+    Fault(
+        "aws-ci-of-any-subject",
+        Area.AWS,
+        f"{AWS}/identity.py",
+        '{f"{issuer}:aud": STS, f"{issuer}:sub": ci.subject}',
+        '{f"{issuer}:aud": STS}',
+        "every repository of the issuer deploys",
+        (f"{TESTS}/test_guards_aws.py::test_ci_is_trusted_for_one_subject_of_one_issuer[longestname1]",),
+    ),
+    Fault(
+        "aws-serving-reads-everything",
+        Area.AWS,
+        f"{AWS}/identity.py",
+        '        policies.allow(["s3:GetObject"], [f"{bucket}/{RELEASES}*"]),\n',
+        '        policies.allow(["s3:GetObject"], [f"{bucket}/*"]),\n',
+        "serving reads what was captured of requests",
+        (f"{TESTS}/test_guards_aws.py::test_serving_reads_releases_and_writes_captured_data_and_nothing_else[local]",),
+    ),
+    Fault(
+        "aws-wrong-service-account",
+        Area.AWS,
+        f"{AWS}/identity.py",
+        "site, cluster, naming.NAMESPACE, naming.SERVING, self.serving\n",
+        "site, cluster, naming.NAMESPACE, naming.ROUTER, self.serving\n",
+        "the router has serving's rights, and serving has none",
+        (f"{TESTS}/test_sites.py::test_serving_has_an_identity_of_its_own[local-aws]",),
+    ),
+    Fault(
+        "aws-metadata-two-hops",
+        Area.AWS,
+        f"{AWS}/pools.py",
+        "http_put_response_hop_limit=1,",
+        "http_put_response_hop_limit=2,",
+        "pods reach the node's credentials",
+        secure("aws"),
+    ),
+    Fault(
+        "gcp-nodes-of-each-zone",
+        Area.GCP,
+        f"{GCP}/pools.py",
+        "total_min_node_count=share.nodes_min,\n                total_max_node_count=share.nodes_max,",
+        "min_node_count=share.nodes_min,\n                max_node_count=share.nodes_max,",
+        "three times as many nodes as asked for",
+        (f"{TESTS}/test_traps_gcp.py::test_gke_node_counts_are_totals_never_per_zone",),
+    ),
+    Fault(
+        "gcp-bucket-may-be-public",
+        Area.GCP,
+        f"{GCP}/bucket.py",
+        'public_access_prevention="enforced",',
+        'public_access_prevention="inherited",',
+        "a permission may open the bucket to everybody",
+        secure("gcp"),
+    ),
+    Fault(
+        "gcp-wrong-service-account",
+        Area.GCP,
+        f"{GCP}/identity.py",
+        'f"[{naming.NAMESPACE}/{naming.SERVING}]"',
+        'f"[{naming.NAMESPACE}/default]"',
+        "any pod of the namespace has serving's rights, and serving has none",
+        (f"{TESTS}/test_traps_gcp.py::test_workloads_act_as_an_account_by_a_member_string",),
+    ),
+    Fault(
+        "gcp-api-server-public",
+        Area.GCP,
+        f"{GCP}/cluster.py",
+        "enable_private_endpoint=not networks",
+        "enable_private_endpoint=False",
+        "without authorised networks the API server has a public address",
+        asked_for("gcp"),
+    ),
+    Fault(
+        "gcp-registry-without-own-key",
+        Area.GCP,
+        f"{GCP}/registry.py",
+        "            kms_key_name=base.keys.ids.get(Purpose.IMAGES),\n",
+        "",
+        "images are encrypted by a key of Google's",
+        secure("gcp"),
+    ),
+    Fault(
+        "gcp-pools-untainted",
+        Area.GCP,
+        f"{GCP}/pools.py",
+        "        taints = dict(share.taints)\n",
+        "        taints: dict[str, str] = {}\n",
+        "spot nodes and accelerators take whatever comes",
+        (f"{TESTS}/test_sites.py::test_pools_are_labelled_and_tainted_alike[gcp-longestname1]",),
+    ),
+    Fault(
+        "gcp-cluster-unguarded",
+        Area.GCP,
+        f"{GCP}/cluster.py",
+        "            deletion_protection=guarded,\n",
+        "            deletion_protection=False,\n",
+        "the cluster of a protected environment can be deleted",
+        asked_for("gcp"),
+    ),
+    Fault(
+        "gcp-nodes-with-public-addresses",
+        Area.GCP,
+        f"{GCP}/pools.py",
+        "network_config=container.NodePoolNetworkConfigArgs(enable_private_nodes=True),",
+        "network_config=container.NodePoolNetworkConfigArgs(enable_private_nodes=False),",
+        "nodes are reached from the internet",
+        secure("gcp"),
+    ),
+    Fault(
+        "azure-blobs-may-be-public",
+        Area.AZURE,
+        f"{AZURE}/bucket.py",
+        "allow_blob_public_access=False,",
+        "allow_blob_public_access=True,",
+        "a container may be opened to everybody",
+        secure("azure"),
+    ),
+    Fault(
+        "azure-account-key",
+        Area.AZURE,
+        f"{AZURE}/bucket.py",
+        "allow_shared_key_access=False,",
+        "allow_shared_key_access=True,",
+        "one key opens the whole bucket, whoever has it",
+        secure("azure"),
+    ),
+    Fault(
+        "azure-wrong-service-account",
+        Area.AZURE,
+        f"{AZURE}/identity.py",
+        'subject=f"system:serviceaccount:{naming.NAMESPACE}:{naming.SERVING}",',
+        'subject=f"system:serviceaccount:{naming.SERVING}:{naming.NAMESPACE}",',
+        "serving gets no token",
+        (f"{TESTS}/test_traps_azure_access.py::test_azure_identities_are_trusted_by_issuer_and_subject[local]",),
+    ),
+    Fault(
+        "azure-spot-taint-undeclared",
+        Area.AZURE,
+        f"{AZURE}/pools.py",
+        "taints = {**(own.spot_taints if share.spot else {}), **share.taints}",
+        "taints = {**share.taints}",
+        "each refresh finds a difference, and the pool is made anew",
+        (f"{TESTS}/test_traps_azure.py::test_azures_own_spot_taint_is_declared",),
+    ),
+    Fault(
+        "azure-nodes-pull-and-push",
+        Area.AZURE,
+        f"{AZURE}/registry.py",
+        "            role=roles.ACR_PULL,\n",
+        "            role=roles.ACR_PUSH,\n",
+        "a node that was broken into replaces images",
+        (f"{TESTS}/test_traps_azure_access.py",),
+    ),
+    Fault(
+        "azure-run-command",
+        Area.AZURE,
+        f"{AZURE}/cluster.py",
+        "disable_run_command=True,",
+        "disable_run_command=False,",
+        "commands run in a private cluster from outside",
+        (f"{TESTS}/test_traps_azure_access.py",),
+    ),
+    Fault(
+        "azure-registry-in-the-open",
+        Area.AZURE,
+        f"{AZURE}/registry.py",
+        "public_network_access=walled.public_access,",
+        'public_network_access="Enabled",',
+        "the registry is reached from the internet by whoever has a role",
+        (f"{TESTS}/test_traps_azure_access.py::test_nobody_comes_in_by_the_internet_but_the_authorised",),
+    ),
+    Fault(
+        "azure-host-unencrypted",
+        Area.AZURE,
+        f"{AZURE}/pools.py",
+        "            enable_encryption_at_host=True,\n",
+        "            enable_encryption_at_host=False,\n",
+        "temporary disks and caches of nodes are in plain text",
+        (f"{TESTS}/test_traps_azure.py::test_nodes_have_no_public_address_and_are_encrypted_at_their_host",),
+    ),
+)

@@ -1,0 +1,108 @@
+"""Faults in the router's decisions: plan, conditions, residency, keys."""
+
+from tests.mutation.fault import Area, Fault
+
+ROUTER = "runtime/src/trihull_runtime/router"
+TESTS = "tests/unit/runtime/router"
+
+FAULTS = (
+    Fault(
+        "plan-outside-the-class",
+        Area.ROUTER,
+        f"{ROUTER}/planning.py",
+        "inside = [each for each in trusted if allowed is None or each.site.residency in allowed]",
+        "inside = list(trusted)",
+        "a class is answered by sites outside its residencies",
+        (f"{TESTS}/test_planning.py",),
+    ),
+    Fault(
+        "plan-shadow-outside-the-class",
+        Area.ROUTER,
+        f"{ROUTER}/planning.py",
+        "each.name == shadow.site and (allowed is None or each.site.residency in allowed) for each in candidates",
+        "each.name == shadow.site for each in candidates",
+        "copies of a class's requests leave its residencies",
+        (f"{TESTS}/test_planning.py", f"{TESTS}/test_plan.py"),
+    ),
+    Fault(
+        "plan-order-makes-a-site-looser",
+        Area.ROUTER,
+        f"{ROUTER}/planning.py",
+        "return max(site.state, overrides.get(site.name, SiteState.ACTIVE), key=order.index)",
+        "return overrides.get(site.name, site.state)",
+        "an operator's word brings back a site that the fleet disabled",
+        (f"{TESTS}/test_planning.py",),
+    ),
+    Fault(
+        "plan-liar-when-alone",
+        Area.ROUTER,
+        f"{ROUTER}/planning.py",
+        "right = [each for each in candidates if model not in each.health.wrong]",
+        "right = [each for each in candidates if model not in each.health.wrong or not each.health.up]",
+        "a site that answers wrongly is planned again while it is down",
+        (f"{TESTS}/test_plan.py", f"{TESTS}/test_planning.py"),
+    ),
+    Fault(
+        "plan-tls-without-authority",
+        Area.ROUTER,
+        f"{ROUTER}/planning.py",
+        "    if site.endpoint.tls and site.ca_certificate is None:\n",
+        "    if site.endpoint.tls and site.ca_certificate == '':\n",
+        "a site is planned that nothing can be verified with",
+        (f"{TESTS}/test_plan.py",),
+    ),
+    Fault(
+        "conditions-one-right-answer",
+        Area.ROUTER,
+        f"{ROUTER}/conditions.py",
+        "if before is Verdict.STALE or answers.right >= RIGHT_IN_A_ROW:",
+        "if before is Verdict.STALE or answers.right:",
+        "a site that lied is believed after one right answer",
+        (f"{TESTS}/test_conditions.py",),
+    ),
+    Fault(
+        "conditions-pause-for-ever",
+        Area.ROUTER,
+        f"{ROUTER}/conditions.py",
+        "until = now + min(max(0.0, seconds), self._timings.busy_max_s)",
+        "until = now + max(0.0, seconds)",
+        "a Retry-After of a year takes a site out for a year",
+        (f"{TESTS}/test_conditions.py",),
+    ),
+    Fault(
+        "conditions-back-at-once",
+        Area.ROUTER,
+        f"{ROUTER}/conditions.py",
+        "RAMP_PERCENT = (5, 25, 50)",
+        "RAMP_PERCENT = (100,)",
+        "a site that comes back gets everything at once",
+        (f"{TESTS}/test_conditions.py",),
+    ),
+    Fault(
+        "shares-above-capacity",
+        Area.ROUTER,
+        f"{ROUTER}/arranging.py",
+        "limit = min(limit, Fraction(round(100 * capacity / load.rate_per_s), 100))",
+        "limit = Fraction(round(100 * capacity / load.rate_per_s), 100)",
+        "a site that comes back slowly gets its whole capacity",
+        (f"{TESTS}/test_planning.py",),
+    ),
+    Fault(
+        "keys-compared-in-part",
+        Area.ROUTER,
+        f"{ROUTER}/envoy/keys.lua",
+        "bxor(DIGESTS[at - 1], g), bxor(DIGESTS[at], h)",
+        "bxor(DIGESTS[at - 1], g)",
+        "the last word of a key's digest is not compared",
+        (f"{TESTS}/test_keys.py",),
+    ),
+    Fault(
+        "keys-travel-on",
+        Area.ROUTER,
+        f"{ROUTER}/envoy/keys.lua",
+        "  headers:remove(header) -- it never travels on\n",
+        "",
+        "sites see their clients' keys",
+        (f"{TESTS}/test_keys.py",),
+    ),
+)
