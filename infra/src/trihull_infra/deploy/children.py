@@ -8,64 +8,17 @@ import contextlib
 import json
 import multiprocessing
 import os
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
+from trihull_infra.deploy.progress import Display
 from trihull_infra.deploy.stacks import Diagnostic, Result, Task
+from trihull_infra.deploy.stopping import Stop
 
 _TICK_S = 0.2
-
-
-class Display(Protocol):
-    """Shows what goes on; every method returns at once."""
-
-    def started(self, task: Task) -> None:
-        """A stack's process has started."""
-
-    def step(self, task: Task, phase: str, operation: str, token: str, urn: str) -> None:
-        """The engine began (`start`), finished (`done`) or failed (`failed`) an operation on a resource."""
-
-    def said(self, task: Task, diagnostic: Diagnostic) -> None:
-        """The engine or the program said something."""
-
-    def finished(self, task: Task, result: Result) -> None:
-        """A stack's process has ended."""
-
-    def note(self, text: str) -> None:
-        """Something that concerns no single stack."""
-
-    def tick(self) -> None:
-        """Called several times a second while something runs."""
-
-
-class Stop:
-    """Remembers that the user wants an end; SIGINT and SIGTERM set it while `listening`."""
-
-    def __init__(self) -> None:
-        """Start with nothing asked."""
-        self.signal: signal.Signals | None = None
-
-    @contextlib.contextmanager
-    def listening(self, display: Display) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as a wish to stop cleanly; restores the handlers afterwards."""
-
-        def ask(number: int, _frame: FrameType | None) -> None:
-            first = self.signal is None
-            self.signal = signal.Signals(number)
-            text = "stopping: what runs is finished first" if first else "still stopping: killing it would lose state"
-            display.note(text)
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _Child:
@@ -139,7 +92,7 @@ def _entry(task: Task, events: Connection, output: Connection) -> None:
 
 
 def run(tasks: Sequence[Task], display: Display, stop: Stop) -> list[Result]:
-    """Run all tasks at once and return their results in the order of the tasks.
+    """Run all tasks at once, as `operations.Operations` says: each in a process of its own, on the Pulumi engine.
 
     When `stop` is asked, every process gets SIGTERM (its engine finishes what it is doing and unlocks the state) and is
     waited for: none is ever killed.

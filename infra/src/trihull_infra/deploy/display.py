@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from trihull_infra.deploy.children import Display
+from trihull_infra.deploy.progress import Display
 from trihull_infra.deploy.stacks import Action, Diagnostic, Result, Task, changes_text, type_text, urn_name
 
 _SIGNS = {

@@ -11,10 +11,12 @@ from trihull_infra import fleet as fleets
 from trihull_infra import known_answers
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy import children, publishing, readiness, releasing
-from trihull_infra.deploy.children import Display, Stop
 from trihull_infra.deploy.context import Context, write_if_changed
+from trihull_infra.deploy.operations import Operations
+from trihull_infra.deploy.progress import Display
 from trihull_infra.deploy.report import Report, Step
 from trihull_infra.deploy.stacks import Action, Project, Result, Task
+from trihull_infra.deploy.stopping import Stop
 from trihull_infra.errors import SpecError
 from trihull_runtime.contract import ContractError, EnvironmentReleases, ServingOutputs, SiteOutputs
 from trihull_runtime.contract.codec import Document
@@ -25,9 +27,17 @@ D = TypeVar("D", bound=Document)
 class Flow:
     """One command on one environment: runs stacks side by side and remembers what came of it."""
 
-    def __init__(self, context: Context, clouds: Sequence[Cloud], display: Display, action: str) -> None:
-        """Prepare a command on `clouds`, which are of the context's environment."""
+    def __init__(
+        self,
+        context: Context,
+        clouds: Sequence[Cloud],
+        display: Display,
+        action: str,
+        operations: Operations = children.run,
+    ) -> None:
+        """Prepare a command on `clouds`, which are of the context's environment; `operations` runs its stacks."""
         self.context, self.clouds, self.display = context, tuple(clouds), display
+        self.operations = operations
         self.stop = Stop()
         self.report = Report(context.environment.name, action)
 
@@ -170,7 +180,7 @@ class Flow:
         tasks: list[Task] = [
             self.context.task(project, cloud, action, clear_pending=clear_pending, remove=remove) for cloud in clouds
         ]
-        results = dict(zip(clouds, children.run(tasks, self.display, self.stop), strict=True)) if tasks else {}
+        results = dict(zip(clouds, self.operations(tasks, self.display, self.stop), strict=True)) if tasks else {}
         for cloud, result in results.items():
             if result.ok and action is Action.UP:
                 self.context.remember(project, cloud)

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.infra.deploy.conftest import STACKS
+from tests.deployments import STACKS
 from trihull_infra import engine
 from trihull_infra.deploy.command import commands
 from trihull_runtime.errors import TrihullError, UsageError

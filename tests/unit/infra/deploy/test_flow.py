@@ -1,18 +1,15 @@
-"""The order of a deploy on the real engine, with programs that need no plugin."""
+"""The order of a deploy and its refusals, with operations in the test's own process.
+
+The same programs run on the real engine in tests/emulated/deploy.
+"""
 
 import json
-import os
 import signal
-import socket
-import subprocess
-import threading
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.unit.infra.deploy.conftest import CERTIFICATE, CLOUDS, Project
+from tests.deployments import CERTIFICATE, CLOUDS, Project, named, steps
+from tests.unit.infra.deploy.in_process import InProcess
 from trihull_infra.cloud import Cloud
 from trihull_infra.errors import SpecError
 from trihull_runtime.artifacts.errors import RegistryError
@@ -22,33 +19,17 @@ from trihull_runtime.artifacts.registry.transfer import Copied
 from trihull_runtime.contract import EnvironmentReleases, Fleet
 from trihull_runtime.errors import TrihullError
 
-pytestmark = pytest.mark.timeout(300)
-
 A, B = (f"sha256:{digit * 64}" for digit in "ab")
 ONE = (Cloud.AWS,)
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {seconds} s"
-        time.sleep(0.02)
-
-
-def steps(project: Project) -> dict[str, bool]:
-    return {title: result.ok for title, result in project.display.results.items()}
-
-
-def named(project: Project) -> object:
-    """The routers that the environment's name led to when it was last brought up."""
-    outputs = project.display.results["dns"].outputs
-    assert outputs is not None
-    return outputs["sites"]
-
-
-def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Project, router: str) -> None:
+def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(
+    project: Project, router: str, operations: InProcess
+) -> None:
     report = project.flow().up(publish=False)
     assert report.failed == []
+    order = [f"{cloud} {part}" for part in ("site", "serving", "routing") for cloud in CLOUDS]
+    assert [task.title for task in operations.tasks] == [*order, "dns"]
     stacks = {f"{cloud} {part}" for cloud in CLOUDS for part in ("site", "serving", "routing")}
     assert set(steps(project)) == {*stacks, "dns"}
     assert [step.title for step in report.steps][-1] == "dns"
@@ -61,7 +42,6 @@ def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(project: Proj
     assert fleet.models == {"digits": (A,)}
     assert "key" not in project.documents.fleet.read_text()
     assert project.documents.read_routers() == dict.fromkeys(("aws", "gcp", "azure"), router)
-    assert project.locks() == []
     before = project.documents.fleet.stat().st_mtime_ns
     again = project.flow().up(publish=False)
     assert (again.changed, again.failed) == (0, [])
@@ -127,7 +107,7 @@ def test_preview_before_the_site_exists_says_so(project: Project) -> None:
     assert not project.documents.fleet.exists()
 
 
-def test_destroy_takes_everything_down_in_reverse(project: Project) -> None:
+def test_destroy_takes_everything_down_in_reverse(project: Project, operations: InProcess) -> None:
     assert project.flow(clouds=ONE).up(publish=False).failed == []
     report = project.flow("destroy", ONE).destroy(remove=True)
     assert report.failed == []
@@ -135,7 +115,7 @@ def test_destroy_takes_everything_down_in_reverse(project: Project) -> None:
     assert all(step.result.changes == {"delete": 2} for step in report.steps)
     assert project.documents.read_routers() == {}
     assert [site.endpoint for site in Fleet.read(project.documents.fleet).sites] == [None, None, None]
-    assert not list((project.root / "state").rglob("stacks/**/*.json"))
+    assert operations.stacks == {}
     again = project.flow("destroy", ONE).destroy(remove=True)
     assert again.failed == []
 
@@ -159,7 +139,7 @@ def test_a_name_that_fails_stops_no_cloud_and_no_destroy(project: Project) -> No
     assert set(project.documents.read_routers()) == {"gcp", "azure"}
 
 
-def test_a_cloud_that_goes_is_taken_out_of_the_name_first(project: Project) -> None:
+def test_a_cloud_that_goes_is_taken_out_of_the_name_first(project: Project, operations: InProcess) -> None:
     assert project.flow().up(publish=False).failed == []
     report = project.flow("destroy", ONE).destroy(remove=True)
     assert [step.title for step in report.steps] == ["dns", "aws routing", "aws serving", "aws site"]
@@ -169,7 +149,7 @@ def test_a_cloud_that_goes_is_taken_out_of_the_name_first(project: Project) -> N
     assert rest.failed == []
     assert rest.steps[0].title == "dns"
     assert rest.steps[0].result.changes == {"delete": 2}
-    assert not list((project.root / "state").rglob("stacks/**/*.json"))
+    assert operations.stacks == {}
 
 
 def test_an_environment_without_a_name_has_no_dns_stack(project: Project) -> None:
@@ -234,75 +214,16 @@ def test_a_registry_that_fails_fails_its_site_with_what_it_said(
     assert steps(project) == {"aws site": True}
 
 
-def test_a_stop_lets_the_engine_end_and_leaves_no_lock(project: Project) -> None:
-    begun = project.root / "begun"
-    code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch()\nfor _ in range(3000): time.sleep(0.1)"
-    project.switch("site", "aws", code)
-
-    def stop() -> None:
-        until(begun.exists)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
-    report = project.flow(clouds=ONE).up(publish=False)
-    thread.join()
+def test_a_stop_lets_what_runs_end_and_begins_nothing_more(project: Project, operations: InProcess) -> None:
+    project.switch("site", "aws", f"import os; os.kill(os.getpid(), {signal.SIGTERM.value})")
+    before = signal.getsignal(signal.SIGTERM)
+    report = project.flow(clouds=(Cloud.AWS, Cloud.GCP)).up(publish=True)
+    assert signal.getsignal(signal.SIGTERM) == before
     assert report.stopped == signal.SIGTERM
-    assert [step.project for step in report.failed] == ["site"]
-    assert project.display.results["aws site"].stopped
-    assert project.locks() == []
+    assert {step.title for step in report.failed} == {"aws site", "gcp site"}
+    assert all(step.result.stopped for step in report.failed)
+    assert [task.title for task in operations.tasks] == ["aws site", "gcp site"]
+    assert any("stopping: what runs is finished first" in line for line in project.display.lines)
+    assert not project.documents.fleet.exists()
     project.switch("site", "aws", None)
-    assert project.flow(clouds=ONE).up(publish=False).failed == []
-
-
-def lock(project: Project, pid: int) -> Path:
-    folder = project.root / "state" / ".pulumi" / "locks" / "organization" / "trihull-site" / "lab-aws"
-    folder.mkdir(parents=True, exist_ok=True)
-    value = {"pid": pid, "username": "ada", "hostname": socket.gethostname(), "timestamp": "2026-11-23T00:00:00Z"}
-    path = folder / "11111111-1111-1111-1111-111111111111.json"
-    path.write_text(json.dumps(value))
-    return path
-
-
-def test_a_lock_whose_process_lives_is_named_and_kept(project: Project) -> None:
-    assert project.flow("preview", ONE).preview().failed == []  # so that the stack exists
-    path = lock(project, os.getpid())
-    report = project.flow(clouds=ONE).up(publish=False)
-    problem = report.failed[0].result.problem
-    assert f"locked by ada@{socket.gethostname()} (process {os.getpid()})" in problem
-    assert "pulumi cancel --stack lab-aws" in problem
-    assert path.exists()
-
-
-@pytest.mark.parametrize("exists", [True, False])
-def test_a_lock_of_a_dead_process_is_broken_with_a_notice(project: Project, exists: bool) -> None:
-    if exists:
-        assert project.flow("preview", ONE).preview().failed == []
-    with subprocess.Popen(["/bin/sh", "-c", "exit 0"]) as process:
-        process.wait()
-    lock(project, process.pid)
-    assert project.flow(clouds=ONE).up(publish=False).failed == []
-    notice = f"breaking the lock of ada@{socket.gethostname()} (process {process.pid})"
-    assert any(notice in line for line in project.display.lines)
-    assert project.locks() == []
-    assert steps(project)["aws site"]
-
-
-def test_a_stack_process_that_is_killed_is_reported_and_the_next_run_completes(project: Project) -> None:
-    pid = project.root / "pid"
-    code = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    project.switch("site", "aws", code)
-
-    def kill() -> None:
-        until(lambda: pid.exists() and pid.read_text())
-        os.kill(int(pid.read_text()), signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    report = project.flow(clouds=(Cloud.AWS, Cloud.GCP)).up(publish=False)
-    thread.join()
-    assert [(step.cloud, step.project) for step in report.failed] == [("aws", "site")]
-    assert "ended without an answer" in report.failed[0].result.problem
-    assert steps(project)["gcp routing"]
-    project.switch("site", "aws", None)
-    until(lambda: project.flow(clouds=ONE).up(publish=False).failed == [])
+    assert project.flow().up(publish=False).failed == []

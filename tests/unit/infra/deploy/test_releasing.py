@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.infra.deploy.conftest import STACKS
+from tests.deployments import STACKS
 from trihull_infra import environment
 from trihull_infra.deploy import releasing
 from trihull_infra.deploy.context import Documents
