@@ -1,5 +1,6 @@
 """The recorder behind `set_mocks`: the site program runs without engine and daemon, and is answered as by its cloud."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -12,24 +13,26 @@ from tests.parity.tokens import PROVISIONED
 from trihull_infra.cloud import Cloud
 
 ROOT = Path(__file__).parents[4]
-# A process of its own: the SDK keeps its event loop and settings in globals.
+# A process of its own, for the SDK keeps its event loop and settings in globals; one for all that a cloud is asked,
+# for importing a cloud's SDK takes most of the time.
 PROGRAM = """
 import asyncio, json, sys
 import pulumi
-from pulumi.runtime import mocks
+from pulumi.runtime import settings
+from trihull_infra import site
 from trihull_infra.emulators.mocks import RecorderMocks
-cloud, preview = sys.argv[1], sys.argv[2] == "preview"
-asyncio.set_event_loop(asyncio.new_event_loop())
-recorder = RecorderMocks(preview=preview, stack=f"local-{cloud}")
-pulumi.runtime.set_mocks(recorder, project="trihull-site", stack=f"local-{cloud}", preview=preview)
-
-@pulumi.runtime.test
-def run():
-    from trihull_infra import site
-    site.run()
-
-run()
-print(json.dumps([[one.type, one.name, one.id, sorted(one.outputs)] for one in recorder.registered]))
+cloud = sys.argv[1]
+answers = {}
+for mode in ("preview", "up"):
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    settings.reset_options()
+    recorder = RecorderMocks(preview=mode == "preview", stack=f"local-{cloud}")
+    pulumi.runtime.set_mocks(
+        recorder, project="trihull-site", stack=f"local-{cloud}", preview=mode == "preview"
+    )
+    pulumi.runtime.test(site.run)()
+    answers[mode] = [[one.type, one.name, one.id, sorted(one.outputs)] for one in recorder.registered]
+print(json.dumps(answers))
 """
 SITES = {
     Cloud.AWS: ("aws:eks/cluster:Cluster", {"endpoint", "arn", "certificateAuthority"}),
@@ -38,21 +41,23 @@ SITES = {
 }
 
 
-def registered(cloud: Cloud, mode: str) -> list[list[Any]]:
+@functools.cache
+def registered(cloud: Cloud) -> dict[str, list[list[Any]]]:
+    """What the site program of a cloud registers, by mode: type, name, id and the names of outputs."""
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, cloud, mode],
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, cloud],
         cwd=ROOT / "stacks/site", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout.splitlines()[-1])
-    assert isinstance(found, list)
+    assert isinstance(found, dict)
     return found
 
 
 @pytest.mark.parametrize("cloud", PROVISIONED)
 def test_the_site_program_is_answered_as_its_cloud_would(cloud: Cloud) -> None:
     token, outputs = SITES[cloud]
-    found = registered(cloud, "up")
+    found = registered(cloud)["up"]
     clusters = [one for one in found if one[0] == token]
     assert len(clusters) == 1
     assert outputs <= set(clusters[0][3])
@@ -64,4 +69,6 @@ def test_a_preview_registers_the_same_resources(cloud: Cloud) -> None:
     def names(found: list[list[Any]]) -> set[tuple[str, str]]:
         return {(one[0], one[1]) for one in found}
 
-    assert names(registered(cloud, "preview")) == names(registered(cloud, "up"))
+    found = registered(cloud)
+    assert names(found["preview"]) == names(found["up"])
+    assert len(found["up"]) > 50

@@ -40,6 +40,7 @@ class Moto:
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._server: Any = None
+        self._session: Any = None
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         self._ids = threading.Lock()
@@ -52,6 +53,7 @@ class Moto:
         try:
             os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's own policies, which programs attach
             os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT
+            from boto3.session import Session
             from moto.backends import get_backend
             from moto.server import ThreadedMotoServer
 
@@ -69,9 +71,11 @@ class Moto:
             # What moto and its web framework make at the first request of a service (an application, its routes) they
             # make without a lock, and parse routes by `ast`: two at once, and one may fail. So one by one, here.
             endpoint = "http://{}:{}".format(*server.get_host_and_port())
+            # One session for all clients: each would read the services' models (EC2's: half a second) again.
+            self._session = Session(**CREDENTIALS)
             with PARSING:
                 for service, request in SERVICES.items():
-                    with contextlib.closing(_client(service, REGION, endpoint)) as client:
+                    with contextlib.closing(_client(self._session, service, REGION, endpoint)) as client:
                         getattr(client, request)()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
             LOG.info("moto serves AWS at %s", self.endpoint)
@@ -104,7 +108,7 @@ class Moto:
         endpoint = self.wait()
         with self._lock:
             if (service, region) not in self._clients:
-                self._clients[service, region] = _client(service, region, endpoint)
+                self._clients[service, region] = _client(self._session, service, region, endpoint)
             return self._clients[service, region]
 
     @contextlib.contextmanager
@@ -141,13 +145,12 @@ class Moto:
             self._server = None
 
 
-def _client(service: str, region: str, endpoint: str) -> Any:
-    import boto3
+def _client(session: Any, service: str, region: str, endpoint: str) -> Any:
+    """Make a client; a session makes one at a time."""
     from botocore.config import Config
 
     options = Config(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, max_pool_connections=32)
-    session = boto3.session.Session(**CREDENTIALS, region_name=region)
-    return session.client(service, endpoint_url=endpoint, config=options)
+    return session.client(service, region_name=region, endpoint_url=endpoint, config=options)
 
 
 def called(what: str, call: Callable[[], Any]) -> Any:
