@@ -70,11 +70,15 @@ check: $(READY) ## Lint, format, types and import contracts
 	@$(RUN)/lint-imports
 	@$(RUN)/mypy
 
+dist: $(READY) ## Build wheels and source distributions of every distribution into dist/ (docs/installing.md)
+	@sh .ci/dist dist
+	@ls dist
+
 lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 	@$(RUN)/uv lock
 	@$(PYTHON) -m trihull_packaging.closures
 
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
-	rm -rf build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf dist build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-fast test-nightly test-container test-page bench bench-packaging bench-router engine check lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-fast test-nightly test-container test-page bench bench-packaging bench-router engine check dist lock clean $(addprefix test-,$(FOLDERS))

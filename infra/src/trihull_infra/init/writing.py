@@ -7,50 +7,41 @@ that looks like a project.
 import shutil
 import tempfile
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from trihull_infra import schema
 from trihull_infra.cloud import Cloud
+from trihull_infra.init import requirements
+from trihull_infra.init.requirements import VENDOR, Requirements
 from trihull_runtime.errors import UsageError
 
 PACKAGE: Final = Path(__file__).parent
-DISTRIBUTIONS: Final = {"@INFRA@": "trihull-infra", "@PACKAGING@": "trihull-packaging", "@RUNTIME@": "trihull-runtime"}
 # Understood by the language server of YAML that editors use; relative to the file that it stands in.
 SCHEMA_LINE: Final = f"# yaml-language-server: $schema={schema.ENVIRONMENT}\n"
 _FILLED: Final = ".template"  # a file whose @...@ are filled in, called without this
 _DOT: Final = "dot-"  # what begins with a dot, so that no tool takes our templates for its own settings
 
 
-def versions() -> dict[str, str]:
-    """Return what stands in the place of each @...@: the versions that are installed.
-
-    Raises:
-        UsageError: one of trihull's distributions is not installed.
-    """
-    found = {}
-    for mark, name in DISTRIBUTIONS.items():
-        try:
-            found[mark] = metadata.version(name)
-        except metadata.PackageNotFoundError as error:
-            raise UsageError(f"{name} is not installed, and a project needs it: install it beside this one") from error
-    return found
-
-
-def write(target: Path, cloud: Cloud) -> list[Path]:
+def write(target: Path, cloud: Cloud, needed: Requirements | None = None) -> list[Path]:
     """Write a project whose `dev` environment is on one cloud; returns its files, relative to it.
 
     Args:
         target: a folder that is not there, or is empty.
         cloud: of `dev.yaml`.
+        needed: what the project installs; None for what is installed here.
 
     Raises:
         UsageError: something is there already, the folder cannot be written, or a distribution is missing.
     """
     target = target.absolute()
     _refuse(target)
-    marks = {**versions(), "@CLOUD@": cloud.value}
+    needed = needed or requirements.of_installation(None)
+    marks = {
+        "@VERSION@": needed.version,
+        "@CLOUD@": cloud.value,
+        "@REQUIREMENTS@": "\n".join(needed.lines),
+    }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as staging:
@@ -61,6 +52,9 @@ def write(target: Path, cloud: Cloud) -> list[Path]:
             for file in sorted(environments.glob("*.yaml*")):
                 file.write_text(SCHEMA_LINE + file.read_text(encoding="utf-8"), encoding="utf-8")
             schema.write(environments)
+            for file in needed.files:
+                (whole / VENDOR).mkdir(exist_ok=True)
+                shutil.copyfile(file, whole / VENDOR / file.name)
             files = sorted(path.relative_to(whole) for path in whole.rglob("*") if path.is_file())
             whole.rename(target)  # over an empty folder, or into a place that is free; fails when something came there
     except OSError as error:
