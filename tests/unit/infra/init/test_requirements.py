@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from trihull_infra.cloud import Cloud
@@ -150,3 +151,15 @@ def test_git_takes_the_wheels_with_the_project(tmp_path: Path, wheels: Path, sit
         ["git", "-C", models, "add", "--all", "--dry-run"], capture_output=True, text=True, check=True
     ).stdout
     assert all(f"'vendor/{name}'" in added for name in (*WHEELS, RUNTIME, "constraints.txt"))
+
+
+def test_every_job_of_the_workflow_has_the_wheels_before_it_installs_them(tmp_path: Path) -> None:
+    models, _, _ = project(tmp_path)
+    workflow = yaml.safe_load((models / ".github/workflows/deploy.yaml").read_text())
+    assert workflow["env"]["PIP_INDEX_URL"] == "${{ vars.PIP_INDEX_URL }}"
+    for job in workflow["jobs"].values():
+        steps = [step.get("uses", "") + step.get("run", "") for step in job["steps"]]
+        (installs,) = (number for number, step in enumerate(steps) if "pip install --quiet -r requirements.txt" in step)
+        assert "actions/checkout" in steps[0]
+        assert all("trihull" not in step for step in steps[:installs])
+        assert all("working-directory" not in step for step in job["steps"]), "paths count from the top folder"
