@@ -96,19 +96,25 @@ def test_the_constraints_are_the_locks_versions_of_everything_else(wheels: Path)
     assert not {name for name, _ in pinned if name.startswith("trihull") or name in {"pytest", "mypy"}}
 
 
-@pytest.mark.timeout(300)
-def test_the_same_sources_give_the_same_bytes(wheels: Path, tmp_path: Path) -> None:
-    """Elsewhere, written at another time, by a user with another umask."""
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository without what no distribution holds, written at another time, by another umask."""
+    folder = tmp_path_factory.mktemp("copy") / "checkout"
     names = run("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in names:
         if (ROOT / name).is_file() and Path(name).parts[0] not in {"tests", "stacks"}:
-            target = tmp_path / "checkout" / name
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, target)
             target.chmod(0o600)
+    return folder
+
+
+@pytest.mark.timeout(300)
+def test_the_same_sources_give_the_same_bytes(wheels: Path, checkout: Path, tmp_path: Path) -> None:
     run(
         "sh", "-c", 'umask 077; exec sh .ci/dist "$0" --wheel', tmp_path / "again",
-        cwd=tmp_path / "checkout", UV=uv.find_uv_bin(), TZ="Asia/Tokyo",
+        cwd=checkout, UV=uv.find_uv_bin(), TZ="Asia/Tokyo",
     )  # fmt: skip
     first = {file.name: file.read_bytes() for file in wheels.iterdir()}
     assert len(first) == len(FOLDERS) + 1
@@ -160,6 +166,36 @@ def install_offline(python: Path, *what: str | Path, cwd: Path = ROOT) -> None:
     run(uv.find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, *what, cwd=cwd)
 
 
+def borrow_packages(python: Path) -> None:
+    """Let an environment find this one's packages, after its own."""
+    purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    (purelib / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+
+
+@pytest.mark.usefixtures("wheels")  # which has fetched what builds them
+@pytest.mark.timeout(300)
+def test_a_project_of_trihull_from_git_installs_that_commit(checkout: Path, tmp_path: Path) -> None:
+    git = ("git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.com")
+    run("git", "init", "--quiet", checkout)
+    run("git", "add", "--all", cwd=checkout)
+    run(*git, "commit", "--quiet", "--message", "all", cwd=checkout)
+    commit = run("git", "rev-parse", "HEAD", cwd=checkout).strip()
+    pythons = [tmp_path / name / "bin/python" for name in ("first", "again")]
+    for python in pythons:
+        run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, python.parents[1])
+    documented = (ROOT / "docs/installing.md").read_text().partition("## From git\n")[2]
+    requirements = re.findall(r'"(trihull-\S+) @ \$repository(#\S+)"', documented)
+    assert len(requirements) == len(DISTRIBUTIONS)
+    install_offline(pythons[0], *(f"{name} @ git+{checkout.as_uri()}{folder}" for name, folder in requirements))
+    borrow_packages(pythons[0])
+    run(pythons[0].parent / "trihull", "init", "models", cwd=tmp_path)
+    install_offline(pythons[1], "--requirements", "requirements.txt", cwd=tmp_path / "models")
+    listed = run(uv.find_uv_bin(), "pip", "freeze", "--quiet", "--python", pythons[1], cwd=tmp_path).splitlines()
+    assert listed == [
+        f"{name} @ git+{checkout.as_uri()}@{commit}#subdirectory={FOLDERS[name]}" for name in sorted(DISTRIBUTIONS)
+    ]
+
+
 @pytest.fixture(scope="module")
 def offline(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment that holds the four wheels, and this one's other packages by a path to them.
@@ -170,8 +206,7 @@ def offline(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, folder)
     python = folder / "bin" / "python"
     install_offline(python, *wheels.glob("*.whl"))
-    purelib = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    (purelib / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    borrow_packages(python)
     return python
 
 
