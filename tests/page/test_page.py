@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -142,19 +143,70 @@ def test_nothing_leaves_the_page_s_origin_and_the_console_is_clean(tab: Tab, rou
     assert tab.complaints == []
 
 
+def shown_from(tab: Tab) -> float:
+    """Return how far to the left the chart's areas begin, in the chart's units; its right end is now."""
+    return float(tab.evaluate("Math.min(...[...document.querySelectorAll('.chart .area')].map((e) => e.getBBox().x))"))
+
+
+def test_the_first_look_shows_what_was_before_the_page_was_opened(
+    tab: Tab, router: Router, standins: dict[str, StandIn]
+) -> None:
+    with Load(router.url, rate=40) as load:
+        eventually(lambda: len(router.admin("GET", "/v1/history")[1]["ages_s"]) > 3, "some samples")
+        ages = router.admin("GET", "/v1/history")[1]["ages_s"]
+        watch(tab, router)
+        eventually(lambda: tab.evaluate("document.querySelectorAll('.chart .area').length") == 1, "an area of aws")
+        points = tab.evaluate("document.querySelector('.chart .area').getAttribute('d').split('L').length / 2")
+        assert points >= len(ages) - 1  # each but the first has a rate
+        assert tab.text(f"{card('aws')} .rates")[0].isdigit()  # at once, not after five seconds
+        assert "started" in tab.text(".chart")
+    assert not load.lost
+
+
+def test_after_a_new_control_process_the_page_keeps_what_it_saw_and_goes_on(tab: Tab, router: Router) -> None:
+    with Load(router.url, rate=40):
+        watch(tab, router)
+        eventually(lambda: tab.evaluate("document.querySelectorAll('.chart .area').length") == 1, "an area of aws")
+        router.kill()
+        tab.wait("#banners", "The control process does not answer since")
+        router.start()
+        tab.wait("#banners", lambda shown: shown == "")
+        # A gap between what this page saw and what the new process counted.
+        eventually(lambda: tab.evaluate("document.querySelectorAll('.chart .area').length") == 2, "two areas")
+
+
+def test_an_hour_is_shown_when_it_is_chosen(tab: Tab) -> None:
+    row = {"name": "aws", "health": "healthy", "priority": 0, "requests": 36000, "errors": 0}
+    ages = [3600.0 - 2 * number for number in range(1800)]
+    series = {"model": "digits", "site": "aws", "requests": [20 * n for n in range(1800)], "errors": [0] * 1800}
+    history = {"age_s": 5000, "ages_s": ages, "series": [series]}
+    with api_saying({"models": {"digits": {"sites": [row]}}}, {"events": []}, history) as url:
+        tab.open(f"{url}/")
+        tab.wait(".chart", "5 min")
+        near = "[...document.querySelectorAll('.chart .area')].length"
+        eventually(lambda: tab.evaluate(near) == 1, "an area")
+        path = "document.querySelector('.chart .area').getAttribute('d').split('L').length"
+        assert 250 < tab.evaluate(path) < 360  # five minutes of samples two seconds apart, there and back
+        tab.choose("#window", "60")
+        tab.wait(".chart", "60 min")
+        assert shown_from(tab) < 45
+        assert 600 < tab.evaluate(path) < 2 * tab.evaluate("document.querySelector('.chart').clientWidth")
+        assert tab.complaints == []
+
+
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
 
 @contextlib.contextmanager
-def api_saying(status: Any, events: Any) -> Iterator[str]:
+def api_saying(status: Any, events: Any, history: Any = MappingProxyType({})) -> Iterator[str]:
     """Serve the page's files over an API that says what it is told; gives its address."""
     pages = load_pages()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path.strip("/")
-            answers = {"v1/status": status, "v1/events": events}
-            body = json.dumps(answers[name]).encode() if name in answers else pages[name].body
+            answers = {"v1/status": status, "v1/events": events, "v1/history": history}
+            body = json.dumps(answers[name], default=dict).encode() if name in answers else pages[name].body
             self.send_response(200)
             for key, value in HEADERS:
                 self.send_header(key.decode(), value.decode())
@@ -190,7 +242,9 @@ def test_hostile_names_and_texts_are_shown_as_text(tab: Tab) -> None:
         "overrides": {HOSTILE: HOSTILE},
         "warnings": [HOSTILE],
     }
-    with api_saying(status, {"events": [event]}) as url:
+    series = {"model": HOSTILE, "site": HOSTILE, "requests": [HOSTILE, 3, None], "errors": HOSTILE}
+    history = {"age_s": HOSTILE, "ages_s": [HOSTILE, 2, 1, 0], "series": [series, None, 4]}
+    with api_saying(status, {"events": [event]}, history) as url:
         tab.open(f"{url}/")
         for selector in ("h1 span", ".model h2", ".card h3", ".card .why", "#banners", ".message", ".reason", "tbody"):
             tab.wait(selector, HOSTILE)

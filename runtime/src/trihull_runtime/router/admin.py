@@ -94,6 +94,8 @@ class Admin:
                 return _json(await self._view.status())
             case "GET", ["v1", "events"]:
                 return _json({"events": list(self._control.events.recent)})
+            case "GET", ["v1", "history"]:
+                return Answer(http.HTTPStatus.OK, await self._view.history())
             case "GET", ["v1", "fleet"]:
                 return _json(self._control.fleet.to_value())
             case "PUT", ["v1", "fleet"]:
@@ -110,7 +112,7 @@ class Admin:
                 return _not_possible(method, path, "GET")
             case _, ["v1", "fleet"]:
                 return _not_possible(method, path, "GET, PUT")
-            case _, ["healthz" | "metrics"] | ["v1", "status" | "events"]:
+            case _, ["healthz" | "metrics"] | ["v1", "status" | "events" | "history"]:
                 return _not_possible(method, path, "GET")
             case _, ["v1", "sites", _, "drain" | "undrain"]:
                 return _not_possible(method, path, "POST")

@@ -9,13 +9,16 @@ from dataclasses import replace
 from trihull_runtime.router.conditions import Conditions, Finding
 from trihull_runtime.router.control import Control
 from trihull_runtime.router.envoy.listeners import TIMED_KEY
+from trihull_runtime.router.errors import EnvoyError
 from trihull_runtime.router.events import Events
 from trihull_runtime.router.health import Load, steady
+from trihull_runtime.router.history import History
 from trihull_runtime.router.measuring import COUNTERS, Sample, rate_per_s, sample_of, tails_s, timed_percent
 from trihull_runtime.router.plan import ANY_MODEL, ModelPlan
 from trihull_runtime.router.probing import Prober
 from trihull_runtime.router.process import EnvoyProcess
 from trihull_runtime.router.shadowing import Shadowing
+from trihull_runtime.router.status import counters
 from trihull_runtime.router.watching import Watcher
 
 WATCH_S = 0.2  # how often Envoy's logs are read; it writes them four times a second
@@ -41,6 +44,7 @@ class Knowledge:
         self.shadowing = Shadowing(
             layout.probe_socket, self._find_plan, self._told_difference, limit_s=timings.per_try_s * 2
         )
+        self.history = History(time.monotonic())
         self._samples: collections.deque[Sample] = collections.deque(maxlen=int(WHILE_S / MEASURE_S))
         self._measured = Load()
         self._timed: int | None = None  # the percentage of attempts that Envoy was told to time
@@ -82,6 +86,15 @@ class Knowledge:
         if timed != self._timed:
             await asyncio.to_thread(self._process.admin.order, TIMED_KEY, timed)
             self._timed = timed
+
+    async def record(self) -> None:
+        """Take a sample for the history; a silent Envoy leaves a gap, and `measure` reports it."""
+        try:
+            clusters = await asyncio.to_thread(self._process.admin.json, "/clusters?format=json")
+        except EnvoyError:
+            self.history.add(time.monotonic(), None)
+            return
+        self.history.add(time.monotonic(), counters(self._control.plan, clusters))
 
     async def probe(self) -> None:
         """Ask every site what it must know."""

@@ -18,6 +18,7 @@ from trihull_runtime.router.control import Control
 from trihull_runtime.router.envoy import Layout
 from trihull_runtime.router.errors import EnvoyError
 from trihull_runtime.router.events import Events
+from trihull_runtime.router.history import INTERVAL_S
 from trihull_runtime.router.knowledge import MEASURE_S, Knowledge
 from trihull_runtime.router.process import EnvoyProcess, refuse_occupied
 from trihull_runtime.router.settings import Settings
@@ -191,6 +192,7 @@ class _Router:
         if metrics_socket is not None:
             servers.append((server(MetricsApp(view)), metrics_socket))
         await self._knowledge.begin()
+        await self._knowledge.record()
         scheme = "http" if self._settings.ingress_tls is None else "https"
         self._events.emit(
             "ready",
@@ -207,6 +209,7 @@ class _Router:
                 group.create_task(self._every(timings.resolve_s, self._control.resolve_again)),
                 group.create_task(self._every(0.0, self._knowledge.watch)),
                 group.create_task(self._every(MEASURE_S, self._knowledge.measure)),
+                group.create_task(self._every(INTERVAL_S, self._knowledge.record)),
                 group.create_task(self._every(timings.probe_s, self._knowledge.probe)),
                 group.create_task(self._every(10.0, self._turn_logs)),
                 group.create_task(self._knowledge.shadowing.compare()),

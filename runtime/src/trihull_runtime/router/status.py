@@ -6,6 +6,7 @@ from typing import Any
 
 from trihull_runtime.router.envoy.values import canary_cluster_name, cluster_name
 from trihull_runtime.router.health import WELL, SiteHealth
+from trihull_runtime.router.history import Counters, Key
 from trihull_runtime.router.plan import ModelPlan, TrafficPlan
 
 
@@ -49,6 +50,14 @@ def model_status(
     """
     found = {entry["name"]: entry for entry in (clusters or {}).get("cluster_statuses", [])}
     return {model.key: _sites(plan, model, found, health, latency_s) for model in plan.models}
+
+
+def counters(plan: TrafficPlan, clusters: dict[str, Any]) -> dict[Key, Counters]:
+    """Return what was counted of every model and site, from Envoy's `/clusters?format=json`."""
+    rows = model_status(plan, clusters, {}, {})
+    return {
+        (model, row["name"]): Counters(row["requests"], row["errors"]) for model, each in rows.items() for row in each
+    }
 
 
 def _sites(

@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import datetime
+import json
+import time
 from typing import Any
 
 from trihull_runtime.router.control import Control
@@ -66,6 +68,11 @@ class View:
             "doubted": plan.doubted,
             "warnings": plan.warnings,
         }
+
+    async def history(self) -> bytes:
+        """Return the history as JSON, made beside the event loop: it may hold hundreds of thousands of numbers."""
+        value = self._knowledge.history.to_value(time.monotonic())
+        return await asyncio.to_thread(lambda: json.dumps(value, separators=(",", ":")).encode())
 
     async def metrics(self) -> str:
         """Return the page for Prometheus: the router's own metrics, then Envoy's."""

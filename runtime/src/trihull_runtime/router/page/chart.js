@@ -1,8 +1,8 @@
-// Rates from counters, and the chart of the last minutes. The history lives in this page only.
+// Rates from counters, and the chart of the last minutes. What was before this page comes from the control process.
 
 import { draw, number, short } from "./dom.js";
 
-export const WINDOW_MS = 5 * 60 * 1000;
+const KEPT_MS = 60 * 60 * 1000;
 const CALM_MS = 5000; // the tables show the mean of this long, so that they can be read
 const HEIGHT = 168;
 const LEFT = 34;
@@ -19,29 +19,25 @@ export function colour(site) {
 
 /** What one series (a model's sites) counted, and the rates that follow from it. */
 export class History {
-  #points = []; // { at, counts: Map of key to { requests, errors }, rates: Map of key to requests per second | null }
+  #points = []; // { at, counts: Map of key to { requests, errors }, or null while nothing is known }
 
   /** Takes the counters of one answer. `counts` maps a row's key to its counters, `at` is in milliseconds. */
   add(at, counts) {
-    const last = this.#points.at(-1);
-    const rates = last?.counts ? new Map() : null;
-    if (rates) {
-      for (const [key, now] of counts) {
-        const before = last.counts.get(key);
-        rates.set(key, before ? rate(before.requests, now.requests, at - last.at) : 0);
-      }
-    }
-    this.#push({ at, counts, rates });
+    this.#points.push({ at, counts });
+    while (this.#points[0].at < at - KEPT_MS) this.#points.shift();
   }
 
   /** Notes that nothing is known from now on until the next answer. */
   gap(at) {
-    this.#push({ at, counts: null, rates: null });
+    this.add(at, null);
   }
 
-  #push(point) {
-    this.#points.push(point);
-    while (this.#points.length && this.#points[0].at < point.at - WINDOW_MS - 5000) this.#points.shift();
+  /** Takes what the control process kept, oldest first; of this page's own points those before it stay. */
+  load(points) {
+    if (!points.length) return;
+    const own = this.#points.filter((point) => point.at < points[0].at);
+    const between = own.length && own.at(-1).counts ? [{ at: points[0].at, counts: null }] : [];
+    this.#points = [...own, ...between, ...points];
   }
 
   /** Returns a row's requests and errors per second over the last seconds; null while there is only one answer. */
@@ -63,19 +59,40 @@ export class History {
     return { requests: sums.requests / seconds, errors: sums.errors / seconds };
   }
 
-  /** Returns runs of points between gaps, oldest first. */
-  runs() {
+  /**
+   * Returns runs of { at, rates } between gaps, oldest first, from a moment on. Of the points within one `step` (ms)
+   * only the last is taken: its rate is the mean since the one before it, so a long window is drawn as quickly.
+   */
+  runs(from, step) {
     const found = [];
     let run = [];
-    for (const point of this.#points) {
-      if (point.rates) run.push(point);
-      else if (run.length) {
-        found.push(run);
-        run = [];
+    let before = null;
+    const end = () => {
+      if (run.length) found.push(run);
+      [run, before] = [[], null];
+    };
+    for (const [index, point] of this.#points.entries()) {
+      if (!point.counts) {
+        end();
+        continue;
       }
+      const next = this.#points[index + 1];
+      if (before && next?.counts && Math.floor(next.at / step) === Math.floor(point.at / step)) continue;
+      if (before && point.at >= from) run.push({ at: point.at, rates: ratesOf(before, point) });
+      before = point;
     }
-    return run.length ? [...found, run] : found;
+    end();
+    return found;
   }
+}
+
+function ratesOf(before, point) {
+  const rates = new Map();
+  for (const [key, now] of point.counts) {
+    const earlier = before.counts.get(key);
+    rates.set(key, earlier ? rate(earlier.requests, now.requests, point.at - before.at) : 0);
+  }
+  return rates;
 }
 
 // A counter that went down started again at 0: Envoy was restarted (Prometheus reads counters the same way).
@@ -85,15 +102,18 @@ const rate = (before, after, ms) => (ms > 0 ? (difference(before, after) * 1000)
 /** Returns the counters of a row of the status. */
 export const countersOf = (row) => ({ requests: number(row.requests, 0), errors: number(row.errors, 0) });
 
-/** Draws the stacked rates. `keys` is a list of [row's key, site], the first at the bottom; `marks` are moments in ms. */
-export function drawChart(svg, history, keys, now, marks) {
+/**
+ * Draws the stacked rates. `keys` is a list of [row's key, site], the first at the bottom; of `time`, `window` is how
+ * much is shown in ms, `marks` are moments at which something went wrong, `start` is when the control process started.
+ */
+export function drawChart(svg, history, keys, now, time) {
   const width = Math.max(svg.parentElement.clientWidth, 200);
   const right = width - 4;
   const base = HEIGHT - BOTTOM;
-  const runs = history.runs();
+  const runs = history.runs(now - time.window, time.window / (right - LEFT));
   const totals = runs.flat().map((point) => keys.reduce((sum, [key]) => sum + (point.rates.get(key) ?? 0), 0));
-  const top = ceiling(Math.max(1, ...totals));
-  const x = (at) => LEFT + ((at - (now - WINDOW_MS)) / WINDOW_MS) * (right - LEFT);
+  const top = ceiling(totals.reduce((most, total) => Math.max(most, total), 1));
+  const x = (at) => LEFT + ((at - (now - time.window)) / time.window) * (right - LEFT);
   const y = (value) => base - (value / top) * (base - 8);
   const parts = [];
   for (const part of [0, 0.5, 1]) {
@@ -101,14 +121,21 @@ export function drawChart(svg, history, keys, now, marks) {
     parts.push(draw("line", { class: "grid", x1: LEFT, x2: right, y1: line, y2: line }));
     parts.push(draw("text", { class: "axis", x: LEFT - 5, y: line + 3.5, "text-anchor": "end" }, short(top * part)));
   }
-  for (let minute = 0; minute <= 5; minute += width < 450 ? 2.5 : 1) {
-    const place = x(now - minute * 60000);
-    const anchor = minute === 0 ? "end" : minute === 5 ? "start" : "middle";
+  const minutes = time.window / 60000;
+  const step = minutes / (width < 450 ? 2 : 5);
+  for (let minute = 0; minute <= minutes; minute += step) {
+    const anchor = minute === 0 ? "end" : minute === minutes ? "start" : "middle";
     const label = minute === 0 ? "now" : `−${minute} min`;
-    parts.push(draw("text", { class: "axis", x: place, y: HEIGHT - 4, "text-anchor": anchor }, label));
+    parts.push(draw("text", { class: "axis", x: x(now - minute * 60000), y: HEIGHT - 4, "text-anchor": anchor }, label));
+  }
+  const started = time.start === null ? -1 : x(time.start);
+  if (started >= LEFT && started <= right) {
+    parts.push(draw("line", { class: "start", x1: started, x2: started, y1: 8, y2: base }));
+    const side = started > LEFT + 60 ? "end" : "start";
+    parts.push(draw("text", { class: "axis", x: started + (side === "end" ? -5 : 5), y: 16, "text-anchor": side }, "started"));
   }
   for (const run of runs) parts.push(...areas(run, keys, x, y));
-  for (const mark of marks) {
+  for (const mark of time.marks) {
     const place = x(mark);
     if (place < LEFT || place > right) continue;
     parts.push(draw("line", { class: "mark", x1: place, x2: place, y1: 8, y2: base }));

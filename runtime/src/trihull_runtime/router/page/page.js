@@ -6,6 +6,7 @@ import { Sites, failsOpen, modelsOf, sitesOf } from "./sites.js";
 
 const EVERY_MS = 1000;
 const LIMIT_MS = 5000;
+const AWAY_MS = 10000; // without an answer for so long, what is missing is taken from the control process
 
 const byId = (id) => document.getElementById(id);
 const events = new EventList();
@@ -14,7 +15,8 @@ const ordering = { site: "", word: "" };
 let answered = null; // when the last answer came, in ms
 let silentSince = null;
 let silentWhy = "";
-let marks = [];
+let remembered = false; // whether the history that the control process keeps was taken
+const time = { window: 0, marks: [], start: null }; // of the charts: what is shown in ms, moments of trouble, the start
 let banners = [];
 let wake = () => {};
 
@@ -31,25 +33,41 @@ async function ask(path, options = {}) {
 }
 
 async function look() {
-  const [status, told] = await Promise.all([ask("v1/status"), ask("v1/events")]);
+  if (answered !== null && Date.now() - answered > AWAY_MS) remembered = false;
+  const [status, told, history] = await Promise.all([ask("v1/status"), ask("v1/events"), remembered ? null : recall()]);
   const now = Date.now();
   [answered, silentSince] = [now, null];
+  if (history) {
+    remembered = true;
+    time.start = now - number(history.age_s, 0) * 1000;
+    sites.load(history, now);
+  }
   const models = modelsOf(status);
   const found = sitesOf(status, models);
   const moments = list(told.events).map(record).filter(isTrouble).map((event) => Date.parse(text(event.time)));
-  marks = moments.filter((moment) => !Number.isNaN(moment));
+  time.marks = moments.filter((moment) => !Number.isNaN(moment));
   showFacts(status);
   banners = bannersOf(status, models);
   showVerdict(found, text(status.environment));
-  sites.update(models, found, now, marks, !record(status.envoy).problem);
+  sites.update(models, found, now, time, !record(status.envoy).problem);
   events.update(told.events, found.map((site) => site.name));
+}
+
+/** Asks for the counters of the time before; null when there is no answer, which the next look tries again. */
+async function recall() {
+  try {
+    return await ask("v1/history");
+  } catch {
+    return null;
+  }
 }
 
 function lost(error) {
   const now = Date.now();
   silentSince ??= now;
   silentWhy = error.name === "TimeoutError" ? `no answer within ${LIMIT_MS / 1000} s` : text(error.message);
-  sites.lost(now, marks);
+  remembered = false; // another control process may answer next
+  sites.lost(now, time);
 }
 
 function showSilence() {
@@ -165,6 +183,12 @@ byId("order-confirm").addEventListener("click", async () => {
   byId("order-confirm").disabled = false;
   wake();
 });
+
+byId("window").addEventListener("change", (event) => {
+  time.window = Number(event.target.value) * 60000;
+  sites.draw(Date.now(), time);
+});
+time.window = Number(byId("window").value) * 60000;
 
 for (;;) {
   const begin = Date.now();

@@ -54,38 +54,62 @@ export class Sites {
   #cards = document.getElementById("sites");
   #models = document.getElementById("models");
   #histories = new Map();
+  #past = new Map(); // name of a model to what the control process kept of it, until the model is in a status
   #order;
 
   constructor(order) {
     this.#order = order;
   }
 
+  /** Takes what the control process kept before now: ages of samples, and the counters of each model and site. */
+  load(history, now) {
+    this.#past.clear();
+    const ages = list(history.ages_s).map((age) => number(age, 0));
+    for (const entry of list(history.series).map(record)) {
+      const model = text(entry.model);
+      if (!this.#past.has(model)) this.#past.set(model, ages.map((age) => ({ at: now - age * 1000, counts: null })));
+      const [requests, errors] = [list(entry.requests), list(entry.errors)];
+      for (const [index, point] of this.#past.get(model).entries()) {
+        if (number(requests[index]) === null) continue;
+        point.counts ??= new Map();
+        point.counts.set(keyOf({ name: entry.site }), { requests: requests[index], errors: number(errors[index], 0) });
+      }
+    }
+  }
+
   /**
-   * Takes the status of one answer. `marks` are moments in ms at which something went wrong; `counted` is false when
-   * the counters are not Envoy's, because it did not answer.
+   * Takes the status of one answer; `time` is what `drawChart` takes. `counted` is false when the counters are not
+   * Envoy's, because it did not answer.
    */
-  update(models, sites, now, marks, counted) {
+  update(models, sites, now, time, counted) {
     for (const name of this.#histories.keys()) {
       if (!models.some((model) => model.name === name)) this.#histories.delete(name);
     }
     for (const model of models) {
       if (!this.#histories.has(model.name)) this.#histories.set(model.name, new History());
+      this.#histories.get(model.name).load(this.#past.get(model.name) ?? []);
       const counts = new Map(model.rows.map((row) => [keyOf(row), countersOf(row)]));
       if (counted) this.#histories.get(model.name).add(now, counts);
       else this.#histories.get(model.name).gap(now);
       for (const row of model.rows) colour(text(row.name));
     }
+    this.#past.clear();
     const cards = sites.map((site) => [site.name, site]);
     keep(this.#cards, cards, (name) => this.#makeCard(name), (card, site) => this.#fillCard(card, site));
     const sections = models.map((model) => [model.name, model]);
-    keep(this.#models, sections, makeModel, (section, model) => this.#fillModel(section, model, now, marks));
+    keep(this.#models, sections, makeModel, (section, model) => this.#fillModel(section, model, now, time));
   }
 
   /** Says that nothing is known now; the charts go on without an area. */
-  lost(now, marks) {
+  lost(now, time) {
     for (const history of this.#histories.values()) history.gap(now);
+    this.draw(now, time);
+  }
+
+  /** Draws the charts again. */
+  draw(now, time) {
     for (const [name, section] of this.#models.kept ?? []) {
-      drawChart(section.parts.chart, this.#histories.get(name), section.keys, now, marks);
+      drawChart(section.parts.chart, this.#histories.get(name), section.keys, now, time);
     }
   }
 
@@ -130,7 +154,7 @@ export class Sites {
     parts.button.setAttribute("aria-label", `${site.order ? "Undrain" : "Drain"} ${site.name}`);
   }
 
-  #fillModel(section, model, now, marks) {
+  #fillModel(section, model, now, time) {
     const { parts } = section;
     const history = this.#histories.get(model.name);
     setText(parts.name, model.base || "unnamed");
@@ -151,8 +175,8 @@ export class Sites {
     const total = rows.reduce((sum, [, { rates }]) => sum + (rates.requests ?? 0), 0);
     setText(parts.total, `${short(total)} requests/s`);
     const spoken = rows.map(([, { row, rates }]) => `${text(row.name)} ${short(rates.requests)}`).join(", ");
-    setText(parts.tip, `Requests per second by site over the last five minutes; now ${spoken}`);
-    drawChart(parts.chart, history, section.keys, now, marks);
+    setText(parts.tip, `Requests per second by site over the last ${time.window / 60000} minutes; now ${spoken}`);
+    drawChart(parts.chart, history, section.keys, now, time);
   }
 }
 
