@@ -1,10 +1,11 @@
-"""A small release for two architectures, made by hand with all its evidence, for tests to break it in one place."""
+"""A small release, and a small router build, for two architectures, made by hand with all evidence, to be broken."""
 
 import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,9 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.unit.runtime.artifacts.images import file, put_bytes, tar_bytes
 from trihull_packaging.contents import Package
-from trihull_packaging.evidence.subject import PlatformSubject, Subject
+from trihull_packaging.evidence.subject import PlatformSubject, RouterSubject, Subject
 from trihull_packaging.steps import attest
 from trihull_runtime.artifacts.evidence import attached
+from trihull_runtime.artifacts.evidence.contents import ROUTER_MODULE, ROUTER_TITLE, TITLE_LABEL, VERSION_LABEL
 from trihull_runtime.artifacts.evidence.predicates import Parity
 from trihull_runtime.artifacts.evidence.signing import PublicKey, SigningKey, load_key, load_public_key
 from trihull_runtime.artifacts.evidence.statement import Named, Statement
@@ -23,8 +25,19 @@ from trihull_runtime.artifacts.registry.layout import CONFIG_TYPE, INDEX_TYPE, L
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.protocol import Descriptor
 from trihull_runtime.contract.manifest import DataType, FileDigest, ModelManifest, Signature, Tensor, release_digest
-from trihull_runtime.contract.release import Attestation, Evaluation, Gate, Image, Release, ReleasedModel, Verdict
+from trihull_runtime.contract.release import (
+    Attestation,
+    Evaluation,
+    Gate,
+    Image,
+    Release,
+    ReleasedModel,
+    RouterBuild,
+    Verdict,
+)
 
+ROUTER_LABELS = {TITLE_LABEL: ROUTER_TITLE, VERSION_LABEL: "0.1.0"}
+ROUTER_ENTRYPOINT = ("/usr/bin/python3", "-m", ROUTER_MODULE)
 PLATFORMS = ("linux/amd64", "linux/arm64")
 GRAPH = b"a model"
 SIGNATURE = Signature(
@@ -61,11 +74,33 @@ class Made:
 
     def remove(self, kind: str) -> None:
         """Take all evidence of a kind away, from wherever it is attached."""
-        index = self.registry.folder / "index.json"
-        gone = {found.digest for found in self.release.attestations if found.predicate_type == kind}
-        value = blobs.parse_document(index, index.read_bytes())
-        value["manifests"] = [entry for entry in value["manifests"] if entry["digest"] not in gone]
-        index.write_bytes(blobs.document_bytes(value))
+        _remove(self.registry, kind, self.release.attestations)
+
+
+@dataclass(frozen=True)
+class MadeRouter:
+    """A router build: its folder, its layout, what its evidence was made of, and its document."""
+
+    folder: Path
+    registry: LayoutRegistry
+    subject: RouterSubject
+    build: RouterBuild
+
+    @property
+    def digest(self) -> str:
+        return self.subject.index.digest
+
+    def remove(self, kind: str) -> None:
+        """Take all evidence of a kind away, from wherever it is attached."""
+        _remove(self.registry, kind, self.build.attestations)
+
+
+def _remove(registry: LayoutRegistry, kind: str, attestations: tuple[Attestation, ...]) -> None:
+    index = registry.folder / "index.json"
+    gone = {found.digest for found in attestations if found.predicate_type == kind}
+    value = blobs.parse_document(index, index.read_bytes())
+    value["manifests"] = [entry for entry in value["manifests"] if entry["digest"] not in gone]
+    index.write_bytes(blobs.document_bytes(value))
 
 
 def signing_key(folder: Path, number: int = 1) -> SigningKey:
@@ -123,16 +158,7 @@ def make(
     model = tar_bytes([file("models/digits/manifest.json", text), file("models/digits/model.onnx", graph)])
     labels = {"dev.trihull.release": label or digest}
     manifests = {platform: _platform(layout, platform, model, labels) for platform in PLATFORMS}
-    entries = [
-        {**value, "platform": {"os": "linux", "architecture": platform.partition("/")[2]}}
-        for platform, value in manifests.items()
-    ]
-    index = blobs.put_document(
-        layout,
-        INDEX_TYPE,
-        {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries, "annotations": labels},
-    )
-    publish(layout, index)
+    index = _index(layout, manifests, labels)
     subject = Subject(
         manifest=manifest,
         release_digest=digest,
@@ -162,6 +188,61 @@ def make(
     return Made(folder, registry, subject, release)
 
 
+def make_router(
+    folder: Path,
+    key: SigningKey | None = None,
+    *,
+    labels: Mapping[str, str] = MappingProxyType(ROUTER_LABELS),
+    platform_labels: Mapping[str, str] | None = None,
+    entrypoint: tuple[str, ...] = ROUTER_ENTRYPOINT,
+    upper: bytes = b"code",
+) -> MadeRouter:
+    """Write a router build.
+
+    Args:
+        folder: a new one.
+        key: signs its evidence.
+        labels: annotations of the index, and labels of the configurations unless these are given.
+        platform_labels: of the configurations.
+        entrypoint: what the image runs.
+        upper: the tar of the uppermost layer, or the content of a file in it.
+    """
+    layout = folder / "image"
+    tar = upper if len(upper) > 100 else tar_bytes([file("opt/trihull/runtime/code.py", upper)])
+    said = labels if platform_labels is None else platform_labels
+    manifests = {platform: _platform(layout, platform, tar, said, entrypoint) for platform in PLATFORMS}
+    subject = RouterSubject(
+        name=ROUTER_TITLE,
+        image_version="0.1.0",
+        index=_descriptor(_index(layout, manifests, labels)),
+        platforms={
+            platform: PlatformSubject(_descriptor(value), packages(platform)) for platform, value in manifests.items()
+        },
+        lock_digest=f"sha256:{'d' * 64}",
+        materials={name: digest for name, digest in MATERIALS.items() if name.startswith("pkg:")},
+        distribution="debian",
+        version="0.1.0",
+    )
+    registry = LayoutRegistry(layout)
+    build = RouterBuild(RouterBuild.CURRENT, subject.index.digest, "image", attest.run(registry, subject, key))
+    build.write(folder / "router.json")
+    return MadeRouter(folder, registry, subject, build)
+
+
+def _index(layout: Path, manifests: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str]) -> dict[str, Any]:
+    entries = [
+        {**value, "platform": {"os": "linux", "architecture": platform.partition("/")[2]}}
+        for platform, value in manifests.items()
+    ]
+    index = blobs.put_document(
+        layout,
+        INDEX_TYPE,
+        {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries, "annotations": dict(labels)},
+    )
+    publish(layout, index)
+    return index
+
+
 def packages(platform: str) -> tuple[Package, ...]:
     """Return what a platform's image holds, as its layers' records have it."""
     wheel = hashlib.sha256(platform.encode()).hexdigest()
@@ -173,7 +254,9 @@ def packages(platform: str) -> tuple[Package, ...]:
     )
 
 
-def _platform(layout: Path, platform: str, model: bytes, labels: Mapping[str, str]) -> dict[str, Any]:
+def _platform(
+    layout: Path, platform: str, model: bytes, labels: Mapping[str, str], entrypoint: tuple[str, ...] = ()
+) -> dict[str, Any]:
     system, _, architecture = platform.partition("/")
     tars = [tar_bytes([file("etc/architecture", architecture.encode())]), model]
     layers = [gzip.compress(tar, mtime=0) for tar in tars]
@@ -183,7 +266,7 @@ def _platform(layout: Path, platform: str, model: bytes, labels: Mapping[str, st
         {
             "os": system,
             "architecture": architecture,
-            "config": {"Labels": dict(labels)},
+            "config": {"Labels": dict(labels), **({"Entrypoint": list(entrypoint)} if entrypoint else {})},
             "rootfs": {"type": "layers", "diff_ids": [blobs.bytes_digest(tar) for tar in tars]},
         },
     )

@@ -1,6 +1,7 @@
 """The pipeline: from a model's folder to a release, from nothing to the router's image."""
 
 import contextlib
+import importlib.metadata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,17 @@ from trihull_packaging.steps import lock as locking
 from trihull_packaging.steps.layers import Environment
 from trihull_packaging.steps.lock import Request
 from trihull_packaging.steps.parity import Answers
+from trihull_runtime.artifacts.evidence.contents import (
+    RELEASE_LABEL,
+    ROUTER_MODULE,
+    ROUTER_TITLE,
+    TITLE_LABEL,
+    VERSION_LABEL,
+)
 from trihull_runtime.artifacts.registry.blobs import document_bytes
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.contract.codec import write_file
-from trihull_runtime.contract.release import Evaluation, Image, Release, RouterBuild
+from trihull_runtime.contract.release import Attestation, Evaluation, Image, Release, RouterBuild
 
 if TYPE_CHECKING:
     from trihull_runtime.artifacts.evidence.signing import SigningKey
@@ -47,10 +55,11 @@ class Options:
 
 @dataclass(frozen=True)
 class RouterImage:
-    """The router's image: its index's digest and its platforms."""
+    """The router's image: its index's digest, its platforms, and its evidence."""
 
     index_digest: str
     platforms: tuple[str, ...]
+    attestations: tuple[Attestation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,9 +156,9 @@ def assemble(
             note.text = _sizes(below, packed.layer)
         with progress.step("index", "OCI image layout") as note:
             labels = {
-                "org.opencontainers.image.title": wanted.name,
-                "org.opencontainers.image.version": wanted.version,
-                "dev.trihull.release": packed.release_digest,
+                TITLE_LABEL: wanted.name,
+                VERSION_LABEL: wanted.version,
+                RELEASE_LABEL: packed.release_digest,
             }
             platforms = {platform: (*found_.layers, packed.layer) for platform, found_ in below.items()}
             indexed = index.run(partial / release.LAYOUT, platforms, "trihull_runtime.server", SERVER_PORTS, labels)
@@ -171,6 +180,7 @@ def assemble(
 def package_router(target: Path, options: Options, progress: Progress) -> RouterImage:
     """Package the router's image; arguments and errors as of `package_model`."""
     request = _router_request(options)
+    key = _key(options)
     bases.check(request.base, request.image.platforms, request.folder)
     with output.replacing(target) as partial:
         found = _locked(request, options.lock or _router_lock(request), options, progress)
@@ -178,16 +188,19 @@ def package_router(target: Path, options: Options, progress: Progress) -> Router
             below = _environments(request, found)
             note.text = _sizes(below, None)
         with progress.step("index", "OCI image layout") as note:
-            labels = {"org.opencontainers.image.title": "trihull-router"}
+            version = importlib.metadata.version("trihull-runtime")
+            labels = {TITLE_LABEL: ROUTER_TITLE, VERSION_LABEL: version}
             platforms = {platform: found_.layers for platform, found_ in below.items()}
-            indexed = index.run(
-                partial / release.LAYOUT, platforms, "trihull_runtime.router.supervised", ROUTER_PORTS, labels
-            )
+            indexed = index.run(partial / release.LAYOUT, platforms, ROUTER_MODULE, ROUTER_PORTS, labels)
             note.text = indexed.index.digest
-        build = RouterBuild(RouterBuild.CURRENT, indexed.index.digest, release.LAYOUT)
+        with progress.step("attest", "bills of materials, provenance") as note:
+            subject = attest.router_subject_of(found, below, indexed, version)
+            evidence = attest.run(LayoutRegistry(partial / release.LAYOUT, durable=False), subject, key)
+            note.text = f"{len(evidence)} attestations, {'signed' if key is not None else 'not signed'}"
+        build = RouterBuild(RouterBuild.CURRENT, indexed.index.digest, release.LAYOUT, evidence)
         found.write(partial / lock.FILE)
         write_file(partial / "router.json", document_bytes(build.to_value()) + b"\n")
-    return RouterImage(indexed.index.digest, tuple(indexed.manifests))
+    return RouterImage(indexed.index.digest, tuple(indexed.manifests), evidence)
 
 
 def _model_request(wanted: ModelSpec, model: Path, options: Options) -> Request:

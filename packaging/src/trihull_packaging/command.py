@@ -60,8 +60,6 @@ def command(
     Nothing is written to the output unless every check passes.
     """
     _check_usage(model_dir, router, output, make_lock, locked, release)
-    if router and click.get_current_context().get_parameter_source("key") is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("--sign signs a model's evidence; the router's image has none")
     from trihull_packaging import builder
     from trihull_packaging.errors import ToolError
     from trihull_packaging.progress import Progress
@@ -120,6 +118,7 @@ def _package_router(target: Path, options: "Options", progress: "Progress") -> R
         "output": str(target.absolute()),
         "index_digest": image.index_digest,
         "platforms": list(image.platforms),
+        "attestations": [{"predicate_type": one.predicate_type, "digest": one.digest} for one in image.attestations],
     }
     return f"{target}: router, image {image.index_digest}", facts
 

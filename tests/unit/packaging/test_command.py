@@ -11,6 +11,8 @@ from trihull_packaging.builder import Options, RouterImage
 from trihull_packaging.command import command
 from trihull_packaging.errors import SpecError, ToolError
 from trihull_packaging.progress import Progress
+from trihull_runtime.contract.release import Attestation
+from trihull_runtime.errors import InputError
 
 
 class Terminal(io.StringIO):
@@ -25,10 +27,26 @@ def test_a_model_or_the_router_must_be_asked_for(arguments: list[str]) -> None:
     assert "give either a model's folder or --router" in result.output
 
 
-def test_a_key_for_the_router_is_refused_and_not_ignored(tmp_path: Path) -> None:
-    result = CliRunner().invoke(command, ["--router", "--sign", str(tmp_path / "key.pem")])
-    assert result.exit_code == 2
-    assert "the router's image has none" in result.output
+def test_a_key_for_the_router_is_used_and_not_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[Path | None] = []
+
+    def package_router(target: Path, options: Options, progress: Progress) -> RouterImage:
+        used.append(options.sign)
+        return RouterImage(f"sha256:{'a' * 64}", ("linux/amd64",))
+
+    monkeypatch.setattr(builder, "package_router", package_router)
+    key = tmp_path / "key.pem"
+    assert CliRunner().invoke(command, ["--router", "--sign", str(key)]).exit_code == 0
+    assert used == [key]
+
+
+def test_a_key_for_the_router_that_cannot_be_read_builds_nothing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        command, ["--router", "--sign", str(tmp_path / "key.pem"), "--output", str(tmp_path / "out")]
+    )
+    assert isinstance(result.exception, InputError)
+    assert "the key cannot be read" in str(result.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_model_changes_nothing(tmp_path: Path) -> None:
@@ -44,7 +62,8 @@ def test_json_says_where_the_image_lies_and_what_each_step_took(
     def package_router(target: Path, options: Options, progress: Progress) -> RouterImage:
         assert options == Options(base=None, locked=True)
         progress.seconds["layers"] = 1.5
-        return RouterImage(f"sha256:{'a' * 64}", ("linux/amd64",))
+        evidence = (Attestation("https://cyclonedx.org/bom", f"sha256:{'b' * 64}"),)
+        return RouterImage(f"sha256:{'a' * 64}", ("linux/amd64",), evidence)
 
     monkeypatch.setattr(builder, "package_router", package_router)
     result = CliRunner().invoke(command, ["--router", "--output", str(tmp_path), "--json", "--locked"])
@@ -52,6 +71,7 @@ def test_json_says_where_the_image_lies_and_what_each_step_took(
         "output": str(tmp_path),
         "index_digest": f"sha256:{'a' * 64}",
         "platforms": ["linux/amd64"],
+        "attestations": [{"predicate_type": "https://cyclonedx.org/bom", "digest": f"sha256:{'b' * 64}"}],
         "seconds": {"layers": 1.5},
     }
 

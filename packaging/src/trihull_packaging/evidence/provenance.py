@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trihull_packaging import spec as model_spec
 from trihull_packaging.evidence import purls
-from trihull_packaging.evidence.subject import Subject
+from trihull_packaging.evidence.subject import RouterSubject, Subject
 from trihull_packaging.lock import Lock
 from trihull_packaging.spec import ModelSpec
 from trihull_runtime.artifacts.evidence.predicates import BUILD_TYPE, LOCK
@@ -21,14 +21,14 @@ BUILDER: Final = "https://trihull.dev/packaging"
 DISTRIBUTIONS: Final = ("debian", "ubuntu")
 
 
-def document(subject: Subject) -> dict[str, Any]:
+def document(subject: Subject | RouterSubject) -> dict[str, Any]:
     """Return the predicate."""
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
             "externalParameters": {
                 "name": subject.name,
-                "version": subject.manifest.model_version,
+                "version": subject.image_version,
                 "platforms": sorted(subject.platforms),
             },
             "resolvedDependencies": [
@@ -41,17 +41,20 @@ def document(subject: Subject) -> dict[str, Any]:
 
 
 def materials(lock: Lock, spec: ModelSpec, folder: Path) -> dict[str, str]:
-    """Return URI -> digest of what an image is made of: the model's own files, the base, its packages, the wheels.
+    """Return URI -> digest of what a model's image is made of: the model's own files, and what the lock names.
 
     Args:
         lock: that the image is built from.
         spec: of the model.
         folder: the model's; of the files in it, those that `model.yaml` names.
     """
-    result = {
-        f"file:{name}": file_digest(folder / name) for name in (model_spec.FILE, spec.requirements, spec.train.script)
-    }
-    result.update(_base(lock.base))
+    names = (model_spec.FILE, spec.requirements, spec.train.script)
+    return {**{f"file:{name}": file_digest(folder / name) for name in names}, **locked_materials(lock)}
+
+
+def locked_materials(lock: Lock) -> dict[str, str]:
+    """Return URI -> digest of what a lock names: the base, its packages, the wheels."""
+    result = _base(lock.base)
     for platform, locked in lock.platforms.items():
         architecture = platform.partition("/")[2]
         for package in locked.base_packages:

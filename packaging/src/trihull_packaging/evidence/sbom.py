@@ -6,22 +6,23 @@ from typing import Any, Final
 
 from trihull_packaging.contents import Package
 from trihull_packaging.evidence import purls
-from trihull_packaging.evidence.subject import Subject
+from trihull_packaging.evidence.subject import RouterSubject, Subject
 from trihull_runtime.artifacts.evidence.predicates import MODEL_COMPONENT, SIZE_PROPERTY
 from trihull_runtime.contract.manifest import Tensor
 
 SERIALS: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://trihull.dev/sbom")  # the same content, the same number
 
 
-def document(subject: Subject, platform: str) -> dict[str, Any]:
-    """Return the document for one platform of a release: its packages, and the model as a component of its own."""
+def document(subject: Subject | RouterSubject, platform: str) -> dict[str, Any]:
+    """Return the document for one platform: its packages, and a release's model as a component of its own."""
     found, architecture = subject.platforms[platform], platform.partition("/")[2]
-    components = [*_models(subject), *_packages(found.packages, subject.distribution, architecture)]
+    models = _models(subject) if isinstance(subject, Subject) else []
+    components = [*models, *_packages(found.packages, subject.distribution, architecture)]
     described = {
         "type": "container",
         "bom-ref": "image",
         "name": subject.name,
-        "version": subject.manifest.model_version,
+        "version": subject.image_version,
         "purl": purls.oci(subject.name, found.manifest.digest, {"arch": architecture}),
         "hashes": _hashes(found.manifest.digest),
     }

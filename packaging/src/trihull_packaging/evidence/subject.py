@@ -52,3 +52,27 @@ class Subject:
     def name(self) -> str:
         """Return the model's name."""
         return self.manifest.name
+
+    @property
+    def image_version(self) -> str:
+        """Return the model's version."""
+        return self.manifest.model_version
+
+
+@dataclass(frozen=True)
+class RouterSubject:
+    """The router's image before its `router.json` is written; fields as those of `Subject`.
+
+    Attributes:
+        name: as the image calls itself.
+        image_version: likewise.
+    """
+
+    name: str
+    image_version: str
+    index: Descriptor
+    platforms: Mapping[str, PlatformSubject]
+    lock_digest: str
+    materials: Mapping[str, str]
+    distribution: str
+    version: str

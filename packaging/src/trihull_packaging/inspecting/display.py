@@ -19,6 +19,7 @@ from trihull_packaging.inspecting.facts import (
 )
 from trihull_packaging.inspecting.printing import printable, short, size
 from trihull_packaging.inspecting.signatures import tensors
+from trihull_runtime.artifacts.evidence.contents import ROUTER_TITLE, TITLE_LABEL, VERSION_LABEL
 from trihull_runtime.contract.release import Evaluation
 
 LARGEST: Final = 10  # packages that are shown; --json has all
@@ -83,7 +84,14 @@ def _head(image: ImageFacts) -> RenderableType:
         "platforms": ", ".join(one.platform for one in image.platforms),
         "size": f"{size(image.size_bytes)} compressed" + (", in all" if len(image.platforms) > 1 else ""),
     }
-    return pairs({**rows, **(_model(image.model) if image.model is not None else {"model": "none is known"})})
+    return pairs({**rows, **(_model(image.model) if image.model is not None else _without_model(image))})
+
+
+def _without_model(image: ImageFacts) -> dict[str, str | Text]:
+    labels = image.platforms[0].configuration.labels if image.platforms else {}
+    if labels.get(TITLE_LABEL) != ROUTER_TITLE:
+        return {"model": "none is known"}
+    return {"router": labels.get(VERSION_LABEL, "its version is not known"), "model": "none: the router's image"}
 
 
 def _model(model: ModelFacts) -> dict[str, str | Text]:

@@ -6,13 +6,11 @@ from typing import Final
 
 from trihull_packaging.inspecting.facts import ModelFacts, PlatformFacts
 from trihull_packaging.inspecting.layers import LayerContents
+from trihull_runtime.artifacts.evidence.contents import RELEASE_LABEL, TITLE_LABEL, VERSION_LABEL
 from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.manifest import MANIFEST_FILE, ModelManifest, release_digest
 from trihull_runtime.contract.release import Release
 
-RELEASE_LABEL: Final = "dev.trihull.release"
-TITLE_LABEL: Final = "org.opencontainers.image.title"
-VERSION_LABEL: Final = "org.opencontainers.image.version"
 MANIFEST_PATH: Final = re.compile(rf"models/[^/]+/{re.escape(MANIFEST_FILE)}")
 
 

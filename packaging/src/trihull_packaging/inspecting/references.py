@@ -13,8 +13,7 @@ from trihull_runtime.artifacts.registry.layout import TAG
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry, subject_of
 from trihull_runtime.artifacts.registry.references import SCHEME, open_registry
-from trihull_runtime.contract.codec import DIGEST
-from trihull_runtime.contract.release import Release
+from trihull_runtime.contract.release import Release, RouterBuild
 from trihull_runtime.errors import UsageError
 
 RELEASE_FILE: Final = "release.json"
@@ -26,12 +25,13 @@ LISTED_MAX: Final = 20
 
 @dataclass(frozen=True)
 class Source:
-    """Where an image is kept and what names it there; the release document that came with it; whether it is on disk."""
+    """Where an image is kept and what names it there; the document that came with it; whether it is on disk."""
 
     registry: Registry
     reference: str
     release: Release | None
     on_disk: bool
+    router: RouterBuild | None = None
 
 
 def open_source(text: str) -> Source:
@@ -40,7 +40,7 @@ def open_source(text: str) -> Source:
     Raises:
         UsageError: neither, or a repository without a tag or a digest.
         LayoutError: no layout; or one that holds several images, none of which was chosen.
-        ContractError: a `release.json` that is not one.
+        ContractError: a `release.json` or `router.json` that is not one.
     """
     if text.startswith(SCHEME):
         opened = open_registry(text)
@@ -66,13 +66,9 @@ def _from_path(path: Path) -> Source:
             layout = _beside(file, release.image.layout)
             return Source(LayoutRegistry(layout), release.image.index_digest, release, on_disk=True)
         if file.is_file() and file.name == ROUTER_FILE:
-            document = documents.parse(str(file), file.read_bytes()[: documents.DOCUMENT_BYTES + 1])
-            digest = documents.text(str(file), document, "index_digest")
-            if re.fullmatch(DIGEST, digest) is None:
-                raise LayoutError(f"{file}: index_digest: expected sha256:<64 hex digits>, found {digest!r:.80}")
-            return Source(
-                LayoutRegistry(_beside(file, documents.text(str(file), document, "layout"))), digest, None, True
-            )
+            build = RouterBuild.read(file)
+            layout = _beside(file, build.layout)
+            return Source(LayoutRegistry(layout), build.index_digest, None, on_disk=True, router=build)
     if (path / INDEX_FILE).is_file():
         return _from_layout(path)
     raise LayoutError(

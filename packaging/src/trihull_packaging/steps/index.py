@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trihull_packaging.oci import image
 from trihull_packaging.oci.layers import Layer
+from trihull_runtime.artifacts.evidence.contents import TITLE_LABEL, VERSION_LABEL
 from trihull_runtime.artifacts.registry.blobs import link_file, put_document
 from trihull_runtime.artifacts.registry.layout import CONFIG_TYPE, INDEX_TYPE, MANIFEST_TYPE, TAG, publish
 from trihull_runtime.artifacts.registry.protocol import Descriptor
@@ -43,7 +44,7 @@ def run(
         manifest = image.image_manifest(put_document(layout, CONFIG_TYPE, config, durable=False), layers)
         manifests[platform] = put_document(layout, MANIFEST_TYPE, manifest, durable=False)
     top = put_document(layout, INDEX_TYPE, image.image_index(manifests, labels), durable=False)
-    name = labels.get("org.opencontainers.image.version") or labels.get("org.opencontainers.image.title", "image")
+    name = labels.get(VERSION_LABEL) or labels.get(TITLE_LABEL, "image")
     named = {**top, "annotations": {TAG: name}}  # tools that choose by tag find it beside its evidence
     publish(layout, named, durable=False)
     return Indexed(_descriptor(top), {platform: _descriptor(found) for platform, found in manifests.items()})

@@ -11,17 +11,18 @@ from trihull_runtime.artifacts.registry.blobs import file_digest
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.protocol import Registry
 from trihull_runtime.contract.codec import DIGEST
-from trihull_runtime.contract.release import Release
+from trihull_runtime.contract.release import Release, RouterBuild
 
 
 @dataclass(frozen=True)
 class ToVerify:
-    """An image by its digest, and the documents that came with it, if any did."""
+    """An image by its digest, and the documents that came with it, if any did; `router` is of a router build."""
 
     registry: Registry
     digest: str
     release: Release | None
     lock_digest: str | None
+    router: RouterBuild | None = None
 
 
 def open_image(text: str) -> ToVerify:
@@ -36,7 +37,8 @@ def open_image(text: str) -> ToVerify:
         layout.entries(source.registry.folder)  # no layout at all is bad input, not broken evidence
     known = re.fullmatch(DIGEST, source.reference) is not None
     digest = source.reference if known else source.registry.read_manifest(source.reference).digest
-    return ToVerify(source.registry, digest, source.release, _lock_beside(text) if source.release else None)
+    lock_digest = _lock_beside(text) if source.release or source.router else None
+    return ToVerify(source.registry, digest, source.release, lock_digest, source.router)
 
 
 def _lock_beside(text: str) -> str | None:

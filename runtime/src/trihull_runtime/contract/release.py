@@ -66,11 +66,15 @@ class Attestation:
 
 @dataclass(frozen=True)
 class RouterBuild(Document):
-    """`router.json`, which `trihull package --router` writes: the image's index digest and its layout beside it."""
+    """`router.json`, which `trihull package --router` writes: the image's index digest and its layout beside it.
+
+    `attestations` is the evidence of the image; builds of before it had any lack the field.
+    """
 
     version: int
     index_digest: Digest
     layout: str
+    attestations: tuple[Attestation, ...] = ()
 
 
 @dataclass(frozen=True)

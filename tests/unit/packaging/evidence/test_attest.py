@@ -1,11 +1,14 @@
 """The step: what is stored beside the image and what release.json lists, without a change to the image."""
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests import released
 from tests.unit.packaging.conftest import DIGITS
@@ -14,6 +17,7 @@ from trihull_packaging import spec
 from trihull_packaging.base.image import Base
 from trihull_packaging.base.interpreter import Interpreter
 from trihull_packaging.contents import Package
+from trihull_packaging.evidence import provenance, sbom
 from trihull_packaging.oci.layers import Layer
 from trihull_packaging.steps import attest
 from trihull_packaging.steps.index import Indexed
@@ -80,3 +84,29 @@ def test_the_subject_is_gathered_from_what_the_steps_gave(tmp_path: Path) -> Non
     assert subject.lock_digest == locked().digest()
     assert "file:train.py" in subject.materials
     assert subject.version == importlib.metadata.version("trihull-packaging")
+
+
+def test_the_router_s_evidence_is_made_of_its_lock_and_layers_and_names_no_model(tmp_path: Path) -> None:
+    made = released.make_router(tmp_path / "router").subject
+    packages = {platform: found.packages for platform, found in made.platforms.items()}
+
+    def layer(packages: tuple[Package, ...]) -> Layer:
+        return Layer(Path("x"), made.index.digest, made.index.digest, 1, "x", packages=packages)
+
+    def environment(packages: tuple[Package, ...]) -> Environment:
+        compiler = Interpreter(("python3",), {}, "3.11", ("key",))
+        base = Base((layer(packages[:2]),), Path(), "3.11", "amd64", "debian bookworm", compiler)
+        return Environment(base, layer(packages[2:3]), layer(packages[3:]))
+
+    indexed = Indexed(made.index, {platform: found.manifest for platform, found in made.platforms.items()})
+    below = {platform: environment(found) for platform, found in packages.items()}
+    subject = attest.router_subject_of(locked(), below, indexed, "0.1.0")
+    assert (subject.platforms, subject.name, subject.image_version) == (made.platforms, "trihull-router", "0.1.0")
+    assert subject.lock_digest == locked().digest()
+    assert subject.materials
+    assert not [uri for uri in subject.materials if uri.startswith("file:")]
+    bill = sbom.document(subject, "linux/amd64")
+    assert not [one for one in bill["components"] if one["type"] == "machine-learning-model"]
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is None
+    stated = provenance.document(subject)["buildDefinition"]["externalParameters"]
+    assert stated == {"name": "trihull-router", "version": "0.1.0", "platforms": list(released.PLATFORMS)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,13 +67,18 @@ def test_a_router_build_is_an_image_without_a_model(tmp_path: Path) -> None:
     registry = Memory()
     made = images.parts()
     made.layers = {"base: 1 package": images.BASE}
-    made.config["Labels"] = {"org.opencontainers.image.title": "trihull-router"}
+    made.config["Labels"] = {
+        "org.opencontainers.image.title": "trihull-router",
+        "org.opencontainers.image.version": "0.1.0",
+    }
     digest = images.two_platforms(registry, made)
     images.laid_out(registry, tmp_path / "image", digest)
     (tmp_path / "router.json").write_text(json.dumps({"version": 1, "index_digest": digest, "layout": "image"}))
     result = run(tmp_path)
     assert result.exit_code == 0
-    assert "none is known" in result.output
+    assert re.search(r"^router +0\.1\.0$", result.output, re.MULTILINE)
+    assert re.search(r"^model +none: the router's image$", result.output, re.MULTILINE)
+    assert json.loads(run(tmp_path, "--json").stdout)["model"] is None
 
 
 def test_no_deep_leaves_the_layers_alone_but_says_the_model(tmp_path: Path) -> None:

@@ -66,6 +66,34 @@ def test_a_broken_link_is_named_after_all_are_printed(made: released.Made) -> No
     assert [line.split()[1] for line in result.output.splitlines() if line.startswith("BROKEN")] == ["sbom", "gate"]
 
 
+def test_a_router_build_says_what_holds_and_that_it_has_no_model(tmp_path: Path) -> None:
+    made = released.make_router(tmp_path / "router", released.signing_key(tmp_path))
+    (made.folder / "model.lock").write_text("another one")
+    for given in (made.folder / "image", f"oci-layout://{made.folder / 'image'}@{made.digest}"):
+        lines = run(given).output.splitlines()[1:]
+        assert [line.split()[:2] for line in lines[:-1]] == [
+            ["ok", name] for name in ("digest", "platforms", "router", "provenance", "sbom")
+        ] + [["-", "signature"]]
+        assert lines[-1] == "the router's image: it holds no model, so it has no release, gate, card"
+    result = run(made.folder, "--key", tmp_path / "key1.pub", "--json")
+    value = json.loads(result.output)
+    assert (value["kind"], value["holds"], code(result)) == ("router", False, 3)
+    assert [link["name"] for link in value["links"] if not link["holds"]] == ["provenance"]  # the lock beside it
+    assert value["links"][-1]["detail"] == "router.json agrees, 4 attestations"
+
+
+def test_a_broken_router_build_exits_3_and_names_the_link(tmp_path: Path) -> None:
+    made = released.make_router(tmp_path / "router")
+    made.remove(SBOM)
+    for given in (made.folder, made.folder / "router.json"):
+        result = run(given)
+        assert code(result) == 3
+        broken = [line.split()[1] for line in result.output.splitlines() if line.startswith("BROKEN")]
+        assert broken == ["sbom", "document"]
+    (made.folder / "router.json").write_text('{"version": 1, "index_digest": "sha256:7", "layout": "image"}')
+    assert isinstance(run(made.folder).exception, ContractError)
+
+
 def test_json_has_the_same_facts(made: released.Made) -> None:
     made.remove(GATE)
     result = run(without_lock(made), "--json")

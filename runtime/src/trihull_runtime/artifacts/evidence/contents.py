@@ -21,6 +21,10 @@ PARALLEL: Final = 4
 PLATFORMS_MAX: Final = 50
 LAYERS_MAX: Final = 500
 RELEASE_LABEL: Final = "dev.trihull.release"
+TITLE_LABEL: Final = "org.opencontainers.image.title"
+VERSION_LABEL: Final = "org.opencontainers.image.version"
+ROUTER_TITLE: Final = "trihull-router"
+ROUTER_MODULE: Final = "trihull_runtime.router.supervised"
 
 
 @dataclass
@@ -32,6 +36,7 @@ class Platform:
         manifest: its descriptor in the index.
         own_name: as its configuration has it; empty when that cannot be read.
         labels: of its configuration.
+        entrypoint: likewise.
         layers: lowest first.
         diff_ids: likewise, as the configuration has them.
     """
@@ -40,6 +45,7 @@ class Platform:
     manifest: Descriptor
     own_name: str = ""
     labels: Mapping[str, Any] = field(default_factory=dict)
+    entrypoint: tuple[Any, ...] = ()
     layers: tuple[Descriptor, ...] = ()
     diff_ids: tuple[Any, ...] = ()
 
@@ -63,6 +69,12 @@ class Contents:
     problems: list[str] = field(default_factory=list)
     model: Model | None = None
     model_problems: list[str] = field(default_factory=list)
+
+    @property
+    def says_router(self) -> bool:
+        """Whether the image calls itself the router's, and neither names a release nor holds a model."""
+        titled = self.annotations.get(TITLE_LABEL) == ROUTER_TITLE
+        return titled and RELEASE_LABEL not in self.annotations and self.model is None
 
 
 def read(registry: Registry, digest: str) -> Contents:
@@ -118,7 +130,10 @@ def _platform(registry: Registry, platform: Platform, result: Contents) -> None:
     document = parse_json(read_blob(registry, config), f"{registry.name}: configuration {config.digest}")
     result.size_bytes += len(found.data) + config.size_bytes
     platform.own_name = _name(document)
-    platform.labels = _mapping(_mapping(document.get("config")).get("Labels"))
+    config_part = _mapping(document.get("config"))
+    platform.labels = _mapping(config_part.get("Labels"))
+    entrypoint = config_part.get("Entrypoint")
+    platform.entrypoint = tuple(entrypoint) if isinstance(entrypoint, list) else ()
     diff_ids = _mapping(document.get("rootfs")).get("diff_ids")
     platform.diff_ids = tuple(diff_ids) if isinstance(diff_ids, list) else ()
     if len(platform.diff_ids) != len(platform.layers):

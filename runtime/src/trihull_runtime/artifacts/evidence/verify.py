@@ -1,27 +1,48 @@
-"""Whether a release's evidence holds: a chain of links from the image's digest to the gate, each looked at by itself.
+"""Whether an image's evidence holds: a chain of links from the image's digest to the gate, each looked at by itself.
+
+The image of a model has a release, a gate and a model card; the router's image has none of the three.
 
 Nothing is believed that can be counted, and evidence counts only when it is about this image. With keys, it counts
 only when one of them signed it: whoever can write to a registry can add statements, but cannot sign them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from trihull_runtime.artifacts.errors import EvidenceError
 from trihull_runtime.artifacts.evidence import contents, predicates
 from trihull_runtime.artifacts.evidence.attached import Attached
-from trihull_runtime.artifacts.evidence.contents import RELEASE_LABEL, Contents
+from trihull_runtime.artifacts.evidence.contents import (
+    RELEASE_LABEL,
+    ROUTER_MODULE,
+    ROUTER_TITLE,
+    TITLE_LABEL,
+    VERSION_LABEL,
+    Contents,
+    Platform,
+)
 from trihull_runtime.artifacts.evidence.counting import counted, gather, signed_by, statements
 from trihull_runtime.artifacts.evidence.predicates import About, Judged
 from trihull_runtime.artifacts.evidence.signing import PublicKey
 from trihull_runtime.artifacts.registry.protocol import Registry
-from trihull_runtime.contract.release import Release
+from trihull_runtime.contract.release import Attestation, Release, RouterBuild
 
 ALWAYS: Final = ("digest", "platforms")
 EVIDENCE: Final = ("release", "signature", "provenance", "sbom", "gate", "card")
 LINKS: Final = (*ALWAYS, *EVIDENCE)
 UNSIGNED: Final = frozenset(LINKS) - {"signature"}
+ROUTER_LINKS: Final = (*ALWAYS, "router", "signature", "provenance", "sbom")
+KNOWN_LINKS: Final = (*LINKS, "router")
+MODEL_ONLY: Final = ("release", "gate", "card")
+
+
+class Kind(enum.StrEnum):
+    """What an image is: a model with its server, or the router."""
+
+    MODEL = "model"
+    ROUTER = "router"
 
 
 @dataclass(frozen=True)
@@ -29,16 +50,25 @@ class Policy:
     """What is asked for.
 
     Attributes:
-        require: links beside `ALWAYS`.
+        require: links beside `ALWAYS`; None asks for all that an image of its kind has, the signature with keys only.
         keys: whose signatures count; without any, evidence counts unsigned.
         release: the release document that came with the image, to be compared with it; None when there is none.
         lock_digest: of the lock that came with it.
+        router: the router build's document that came with the image: then the image must be a router's.
     """
 
-    require: frozenset[str] = UNSIGNED
+    require: frozenset[str] | None = None
     keys: tuple[PublicKey, ...] = ()
     release: Release | None = None
     lock_digest: str | None = None
+    router: RouterBuild | None = None
+
+    def of(self, kind: Kind) -> frozenset[str]:
+        """Return the links to look at beside `ALWAYS`."""
+        if self.require is not None:
+            return self.require
+        links = frozenset(LINKS if kind is Kind.MODEL else ROUTER_LINKS)
+        return links if self.keys else links - {"signature"}
 
 
 @dataclass(frozen=True)
@@ -52,12 +82,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Report:
-    """All links that were looked at, in their order, of an image by its index digest; what was left out."""
+    """All links that were looked at, in their order, of an image by its index digest; its kind; what was left out."""
 
     place: str
     digest: str
     links: tuple[Link, ...]
     remarks: tuple[str, ...] = ()
+    kind: Kind = Kind.MODEL
 
     @property
     def broken(self) -> tuple[Link, ...]:
@@ -85,12 +116,14 @@ def verify(registry: Registry, digest: str, policy: Policy) -> Report:
     """
     image = contents.read(registry, digest)
     found, problems = gather(registry, [digest, *(platform.manifest.digest for platform in image.platforms)])
-    chain = _Chain(digest, image, found, problems, policy)
+    kind = Kind.ROUTER if policy.router is not None or image.says_router else Kind.MODEL
+    chain = _Chain(digest, image, found, problems, policy, kind)
     links: list[Link] = []
     steps: dict[str, Callable[[], Judged]] = {
         "digest": chain.digests,
         "platforms": chain.platforms,
         "release": chain.release,
+        "router": chain.router,
         "signature": chain.signature,
         "provenance": lambda: chain.of_index("provenance", chain.provenance),
         "sbom": chain.sboms,
@@ -98,11 +131,13 @@ def verify(registry: Registry, digest: str, policy: Policy) -> Report:
         "card": lambda: chain.of_index("card", predicates.card),
     }
     for name, step in steps.items():
-        if name in ALWAYS or name in policy.require:
+        if name in ALWAYS or name in policy.of(kind):
             links.append(_link(name, step()))
     if policy.release is not None:
         links.append(_link("document", chain.document(policy.release)))
-    return Report(registry.name, digest, tuple(links), tuple(_printable(text) for text in problems))
+    if policy.router is not None:
+        links.append(_link("document", chain.router_document(policy.router)))
+    return Report(registry.name, digest, tuple(links), tuple(_printable(text) for text in problems), kind)
 
 
 def gate(registry: Registry, release: Release, keys: Sequence[PublicKey]) -> Link:
@@ -127,13 +162,16 @@ class _Chain:
     """What was read, and a function for each link."""
 
     def __init__(
-        self, digest: str, image: Contents, found: Mapping[str, Sequence[Attached]], problems: list[str], policy: Policy
+        self,
+        digest: str,
+        image: Contents,
+        found: Mapping[str, Sequence[Attached]],
+        problems: list[str],
+        policy: Policy,
+        kind: Kind,
     ) -> None:
         self._digest, self._image, self._found, self._problems, self._policy = digest, image, found, problems, policy
-        self._about: About | None = None
-        if image.model is not None:
-            manifest = image.model.manifest
-            self._about = About(manifest.name, manifest.model_version, image.model.release_digest, image.model.digests)
+        self._kind, self._about = kind, _about(image, kind)
 
     def digests(self) -> Judged:
         image = self._image
@@ -157,7 +195,23 @@ class _Chain:
             problems.append("none can be read")
         return Judged(tuple(problems), ", ".join(names))
 
+    def router(self) -> Judged:
+        image, problems = self._image, []
+        version = image.annotations.get(VERSION_LABEL)
+        if not image.says_router:
+            title = image.annotations.get(TITLE_LABEL)
+            problems.append(f"the index is labelled {title}, not {ROUTER_TITLE}, or names a release or holds a model")
+        if not isinstance(version, str) or not version:
+            problems.append(f"the index has no {VERSION_LABEL}")
+        readable = [platform for platform in image.platforms if platform.own_name]
+        problems += [problem for platform in readable for problem in _not_router(platform, version)]
+        if not readable:
+            problems.append("no platform can be read")
+        return Judged(tuple(problems), f"{ROUTER_TITLE} {version}, runs {ROUTER_MODULE}; it holds no model")
+
     def release(self) -> Judged:
+        if self._kind is Kind.ROUTER:
+            return Judged(("the router's image holds no model, so it has no release",), "")
         model = self._image.model
         if model is None or not self._image.platforms:
             return Judged(tuple(self._image.model_problems) or ("the model's layer cannot be read",), "")
@@ -180,6 +234,8 @@ class _Chain:
 
     def of_index(self, name: str, judge: Callable[[Mapping[str, object], About], Judged]) -> Judged:
         """Judge the evidence of one kind about the index."""
+        if self._kind is Kind.ROUTER and name in MODEL_ONLY:
+            return Judged((f"the router's image holds no model, so it has no {name}",), "")
         evidence, problem = self._of(name, self._digest)
         about = self._about
         if about is None:
@@ -223,18 +279,50 @@ class _Chain:
         if sorted(release.image.platforms) != sorted(names):
             problems.append(f"names {', '.join(release.image.platforms)}, the image has {', '.join(names) or 'none'}")
         problems += predicates.failures(release.evaluation)
-        there = {one.digest: one.statement for found in self._found.values() for one in found if one.statement}
-        for wanted in release.attestations:
-            statement = there.get(wanted.digest)
-            if statement is None or statement.predicate_type != wanted.predicate_type:
-                problems.append(f"lists {wanted.predicate_type} {wanted.digest}, which is not attached to the image")
+        problems += self._missing(release.attestations)
         measured = [predicates.evaluation(one.predicate) for one in statements(self._of("gate", self._digest)[0])]
         if any(one != release.evaluation for one in measured):
             problems.append("has another evaluation than the gate's evidence")
         return Judged(tuple(problems), f"release.json agrees, {len(release.attestations)} attestations")
 
+    def router_document(self, build: RouterBuild) -> Judged:
+        """Compare `router.json` with the image and its evidence."""
+        problems = self._missing(build.attestations)
+        if build.index_digest != self._digest:
+            problems.append(f"names {build.index_digest}, and {self._digest} was verified")
+        return Judged(tuple(problems), f"router.json agrees, {len(build.attestations)} attestations")
+
+    def _missing(self, attestations: Sequence[Attestation]) -> list[str]:
+        """Return what of the evidence that a document lists is not attached to the image."""
+        there = {one.digest: one.statement for found in self._found.values() for one in found if one.statement}
+        problems = []
+        for wanted in attestations:
+            statement = there.get(wanted.digest)
+            if statement is None or statement.predicate_type != wanted.predicate_type:
+                problems.append(f"lists {wanted.predicate_type} {wanted.digest}, which is not attached to the image")
+        return problems
+
     def _of(self, name: str, subject: str) -> tuple[list[Attached], str]:
         return counted(name, self._found[subject], subject, self._policy.keys, self._problems)
+
+
+def _about(image: Contents, kind: Kind) -> About | None:
+    """Return what evidence must agree with; None when the image does not say it."""
+    if kind is Kind.ROUTER:
+        return About(ROUTER_TITLE, str(image.annotations.get(VERSION_LABEL)), "")
+    if image.model is None:
+        return None
+    manifest = image.model.manifest
+    return About(manifest.name, manifest.model_version, image.model.release_digest, image.model.digests)
+
+
+def _not_router(platform: Platform, version: object) -> Iterator[str]:
+    """Give what of a platform's configuration is not as in the router's image."""
+    labels = platform.labels
+    if (labels.get(TITLE_LABEL), labels.get(VERSION_LABEL)) != (ROUTER_TITLE, version) or RELEASE_LABEL in labels:
+        yield f"{platform.name} is labelled {labels.get(TITLE_LABEL)} {labels.get(VERSION_LABEL)}, the index {version}"
+    if platform.entrypoint[-2:] != ("-m", ROUTER_MODULE):
+        yield f"{platform.name} does not run {ROUTER_MODULE}, but {' '.join(map(str, platform.entrypoint))!r:.120}"
 
 
 def _all(problem: str, judged: Sequence[Judged]) -> Judged:
