@@ -82,11 +82,11 @@ def command(
     from trihull_infra.drill.picture import page
     from trihull_infra.drill.plan import Plan
     from trihull_infra.drill.rehearsal import HEALTH_PATH, rehearse
-    from trihull_infra.drill.report import make_report
+    from trihull_infra.drill.report import Setting, make_report
     from trihull_infra.drill.router_loss import RouterLoss, dns_failover
     from trihull_infra.drill.samples import Loss
     from trihull_infra.drill.showing import progress, show
-    from trihull_infra.drill.ways import find_entries, find_entry, fleet_sites
+    from trihull_infra.drill.ways import deployed_policy, find_entries, find_entry, fleet_sites
     from trihull_infra.drill.wire import Address
     from trihull_infra.emulators import client
     from trihull_infra.errors import DrillError
@@ -105,6 +105,7 @@ def command(
         dns = environments.load(environment, stacks / "environments").dns
         lost_router, workload, limit_s = RouterLoss(entries, dns_failover(dns)), naming.ROUTER, ROUTER_TIMEOUT_S
         health_path = HEALTH_PATH if dns is None else dns.health_path
+    setting = Setting(emulated=True, policy=deployed_policy(stacks, environment))  # only emulated sites can be broken
     plan = Plan(rate, before_s, outage_s, after_s, limit_s if timeout_s is None else timeout_s)
     split = _read_rows(rows_file or Path("build/releases") / model / "test_split.json", model)
     daemon = client.connect()
@@ -117,7 +118,7 @@ def command(
     with progress(console, plan.total_s, f"{what}: {kind}", silent=as_json) as on_sample:
         recording = rehearse(plan, entries, split, faults, site, FaultKind(kind), on_sample, health_path)
     url = entries[0].address.url
-    report = make_report(recording, plan, environment, model, site, FaultKind(kind), url, started, lost_router)
+    report = make_report(recording, plan, environment, model, site, FaultKind(kind), url, started, lost_router, setting)
     write_file(report_dir / "report.json", report.to_json().encode())
     write_file(report_dir / "report.html", page(report).encode())
     if as_json:

@@ -14,6 +14,7 @@ from trihull_runtime.predict.run import differences, read_answer
 from trihull_runtime.predict.split import Split
 
 SITE_HEADER = "x-trihull-site"
+RELEASE_HEADER = "x-trihull-release"
 ATTEMPTS_HEADER = "x-envoy-attempt-count"
 
 
@@ -101,6 +102,7 @@ class Load:
 
     async def _ask(self, due: float, question: Question) -> None:
         site: str | None = None
+        release: str | None = None
         attempts: int | None = None
         reply = await self._callers.ask(question.data)
         latency = self.now_s() - due  # before the answer is read: that time is ours
@@ -109,8 +111,9 @@ class Load:
         else:
             outcome, reason = judge(question, reply.response)
             site = reply.response.headers.get(SITE_HEADER) or None
+            release = reply.response.headers.get(RELEASE_HEADER) or None
             count = reply.response.headers.get(ATTEMPTS_HEADER, "")
             attempts = int(count) if count.isdigit() else None
-        sample = Sample(due, latency, outcome, site, attempts, reason, reply.router, reply.sent_s)
+        sample = Sample(due, latency, outcome, site, attempts, reason, reply.router, reply.sent_s, release)
         self.samples.append(sample)
         self._on_sample(sample)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trihull_infra.drill.report import Report, dns_words, milliseconds, span, summary
+from trihull_infra.drill.report import Report, dns_words, facts, milliseconds, span, summary
 from trihull_infra.drill.samples import Loss, Outcome, Sample
 
 WIDTH: Final = 1040
@@ -48,6 +48,11 @@ ul.failures { margin: 0 0 1.2rem; padding-left: 1.2rem; color: var(--bad); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .6rem .8rem; }
 .card b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .card span { color: var(--soft); font-size: .82rem; }
+.tag { display: inline-block; margin-left: .7rem; padding: .05rem .6rem; border: 1px solid var(--line);
+  border-radius: 99px; color: var(--soft); font-size: .82rem; font-weight: 500; letter-spacing: 0;
+  vertical-align: .25rem; }
+.facts { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; margin: 0 0 1.4rem;
+  font-size: .9rem; } .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 figure { margin: 0 0 1.4rem; overflow-x: auto; } svg { display: block; width: 100%; min-width: 640px; height: auto; }
 figcaption { color: var(--soft); font-size: .86rem; margin-top: .5rem; }
 svg text { fill: var(--soft); font-size: 12.5px; font-variant-numeric: tabular-nums; }
@@ -74,6 +79,9 @@ def page(report: Report) -> str:
         way = f"by clients that know the routers of {', '.join(report.routers)}, in this order"
     failures = "".join(f"<li>{_e(failure)}</li>" for failure in report.failures)
     cards = "".join(_card(name, value) for name, value in summary(report))
+    emulated = report.setting is not None and report.setting.emulated
+    tag = '<span class="tag">emulated clouds</span>' if emulated else ""
+    setting = "".join(f"<dt>{_e(name)}</dt><dd>{_e(value)}</dd>" for name, value in facts(report))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -84,11 +92,12 @@ def page(report: Report) -> str:
 </head>
 <body>
 <main>
-<h1>Drill on {_e(report.environment)}: {what} for {report.outage.healing_s - report.outage.asked_s:.0f} s</h1>
+<h1>Drill on {_e(report.environment)}: {what} for {report.outage.healing_s - report.outage.asked_s:.0f} s{tag}</h1>
 <p class="lead"><span class="verdict {css}">{verdict}.</span> {report.plan.rate_per_s:g} requests per second for the
 model {_e(report.model)} {_e(way)}, every answer compared with the bare model.</p>
 {f'<ul class="failures">{failures}</ul>' if failures else ""}
 <div class="cards">{cards}</div>
+<dl class="facts">{setting}</dl>
 <figure>
 {svg(report)}
 <figcaption>Each dot is one request: when it was due, and how long its caller waited. The band below shows which

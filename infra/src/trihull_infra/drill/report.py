@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +18,19 @@ PHASES: Final = ("before", "during", "after")
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What the drill was run on: whether the clouds were emulated, and the policy of the routers as deployed."""
+
+    emulated: bool
+    policy: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that is said of one drill; `failures` is empty when it passed.
 
     `router` and `dns` are for the loss of a router only; `entry` is then the address of the lost one, and `routers` are
-    the names of all in the order in which callers use them.
+    the names of all in the order in which callers use them. `setting` is None where it is not known.
     """
 
     environment: str
@@ -40,6 +49,17 @@ class Report:
     routers: tuple[str, ...] = ()
     router: RouterFigures | None = None
     dns: DnsFailover | None = None
+    setting: Setting | None = None
+
+    @property
+    def releases(self) -> dict[str, dict[str, int]]:
+        """Return release digest -> site -> how many answers named it; most answers first."""
+        counts: dict[str, Counter[str]] = {}
+        for sample in self.samples:
+            if sample.release is not None:
+                counts.setdefault(sample.release, Counter())[sample.site or "unnamed"] += 1
+        ordered = sorted(counts.items(), key=lambda entry: (-entry[1].total(), entry[0]))
+        return {digest: dict(by_site.most_common()) for digest, by_site in ordered}
 
     @property
     def lost_part(self) -> str:
@@ -74,6 +94,9 @@ class Report:
             "kind": self.kind.value,
             "entry": self.entry,
             "started": self.started,
+            "emulated": None if self.setting is None else self.setting.emulated,
+            "policy": None if self.setting is None else self.setting.policy,
+            "releases": self.releases,
             **_rounded(dataclasses.asdict(self.figures)),
             "plan": dataclasses.asdict(self.plan),
             "outage": _rounded(dataclasses.asdict(self.outage)),
@@ -102,6 +125,7 @@ def make_report(
     entry: str,
     started: str,
     lost_router: RouterLoss | None = None,
+    setting: Setting | None = None,
 ) -> Report:
     """Measure a recording; `started` is the time of day as ISO 8601, `lost_router` None when a site was lost."""
     samples, outage, router = recording.samples, recording.outage, None
@@ -130,6 +154,7 @@ def make_report(
         routers=() if lost_router is None else tuple(each.router for each in lost_router.entries),
         router=router,
         dns=None if lost_router is None else lost_router.dns,
+        setting=setting,
     )
 
 
@@ -168,6 +193,20 @@ def summary(report: Report) -> list[tuple[str, str]]:
     ]
     if report.dns is not None:
         lines.append(("DNS would add", f"{report.dns.adds_s} s"))
+    return lines
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """Return what the drill was run on as (what, value): clouds, policy, and the releases that answers named."""
+    lines = []
+    if report.setting is not None:
+        clouds = "emulated on one machine; no real cloud took part" if report.setting.emulated else "real"
+        lines += [("clouds", clouds), ("policy", report.setting.policy)]
+    for digest, sites in report.releases.items():
+        answers = ", ".join(f"{site} {count:,}" for site, count in sites.items())
+        lines.append(("release served", f"{digest} ({answers})"))
+    if not report.releases:
+        lines.append(("release served", "no answer named one"))
     return lines
 
 

@@ -26,6 +26,7 @@ class Sample:
     `latency_s` counts from the *scheduled* time, so that a request that waited because others were slow shows it; for a
     lost request it is when the loss was known. `site` and `attempts` are the router's word, None when it gave none.
     `router` is the one that the request was handed to, and `sent_s` when; None when no router took a connection.
+    `release` is the digest that the answer names.
     """
 
     scheduled_s: float
@@ -36,6 +37,7 @@ class Sample:
     reason: str = ""
     router: str | None = None
     sent_s: float | None = None
+    release: str | None = None
 
     @property
     def completed_s(self) -> float:

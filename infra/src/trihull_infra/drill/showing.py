@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from trihull_infra.drill.report import Report, dns_words, milliseconds, summary
+from trihull_infra.drill.report import Report, dns_words, facts, milliseconds, summary
 from trihull_infra.drill.samples import Outcome, Sample
 
 
@@ -71,6 +71,8 @@ def show(console: Console, report: Report, html: Path) -> None:
     console.print(table)
     for name, value in summary(report):
         console.print(f"{name:<22} {value}")
+    for name, value in facts(report):
+        console.print(f"{name:<22} {value}", soft_wrap=True)
     if report.dns is not None:
         console.print(dns_words(report.dns))
     console.print(f"{'report':<22} {html}", soft_wrap=True)

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from trihull_infra import environment as environments
 from trihull_infra.cloud import Cloud
 from trihull_infra.drill.callers import Entry
 from trihull_infra.drill.wire import Address
@@ -76,6 +77,17 @@ def find_entries(stacks: Path, environment: str, site: str) -> tuple[Entry, ...]
         return name != site, priorities.get(name, math.inf), rank, name
 
     return tuple(Entry(name, Address.parse(routers[name])) for name in sorted(routers, key=place))
+
+
+def deployed_policy(stacks: Path, environment: str) -> str:
+    """Return the policy of the routers: the fleet's where it names one, else the environment's.
+
+    Raises:
+        SpecError, ContractError: the environment or its fleet cannot be read.
+    """
+    folder = stacks / "environments"
+    policy = Fleet.read(folder / f"{environment}.fleet.json").routing.policy
+    return str(policy or environments.load(environment, folder).routing.policy)
 
 
 def _routers(stacks: Path, environment: str) -> tuple[Path, dict[str, str]]:

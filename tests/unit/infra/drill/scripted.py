@@ -12,6 +12,7 @@ from trihull_infra.drill.faults import FaultKind
 from trihull_runtime.predict.split import Split
 
 CLASSES = 3
+RELEASE = f"sha256:{'a' * 64}"
 ROWS = tuple((float(index), 0.5) for index in range(12))
 LABELS = tuple(index % CLASSES for index in range(12))
 PROBABILITIES = tuple(tuple(1.0 if label == column else 0.0 for column in range(CLASSES)) for label in LABELS)
@@ -116,6 +117,7 @@ class Scripted(asyncio.Protocol):
         ]
         body = json.dumps({"outputs": outputs}).encode()
         site = f"x-trihull-site: {answer.site}\r\n" if answer.site else ""
+        site += f"x-trihull-release: {RELEASE}\r\n"
         length = "transfer-encoding: chunked" if answer.chunked else f"content-length: {len(body)}"
         head = f"HTTP/1.1 {answer.status} X\r\n{site}x-envoy-attempt-count: {answer.attempts}\r\n{length}\r\n\r\n"
         if answer.chunked:

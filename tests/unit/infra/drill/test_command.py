@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from tests.unit.infra.drill.scripted import (
     LABELS,
     PROBABILITIES,
+    RELEASE,
     ROWS,
     Answer,
     Behaviour,
@@ -60,6 +61,7 @@ def site(name: str, state: SiteState = SiteState.ACTIVE, deployed: bool = True) 
 def write_environment(stacks: Path, router_url: str, *sites: FleetSite) -> None:
     folder = stacks / "environments"
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "stacks/environments/local.yaml", folder)
     fleet = Fleet(1, "local", {}, sites or (site("aws"), site("gcp")))
     fleet.write(folder / "local.fleet.json")
     routers = {"aws": "http://127.0.0.1:1", "gcp": router_url}
@@ -101,6 +103,9 @@ def test_a_passed_drill_writes_its_report_and_page(tmp_path: Path, monkeypatch: 
     assert "Drill on local: aws, kill" in output
     value = json.loads((tmp_path / "report" / "report.json").read_text())
     assert (value["passed"], value["requests"], value["site"]) == (True, 300, "aws")
+    assert (value["emulated"], value["policy"]) == (True, "priority")
+    assert sum(value["releases"][RELEASE].values()) == 300
+    assert f"release served         {RELEASE}" in output
     assert "<svg" in (tmp_path / "report" / "report.html").read_text()
     assert daemon.world.calls == [("begin", "aws"), ("end", "aws")]
     assert daemon.leases == [31.0]  # the outage and a margin: the site heals even if the drill dies

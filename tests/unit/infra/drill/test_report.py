@@ -13,17 +13,22 @@ from trihull_infra.drill.faults import FaultKind
 from trihull_infra.drill.picture import page, svg
 from trihull_infra.drill.plan import Plan
 from trihull_infra.drill.rehearsal import Recording
-from trihull_infra.drill.report import Report, make_report, milliseconds, span
+from trihull_infra.drill.report import Report, Setting, make_report, milliseconds, span
 from trihull_infra.drill.samples import Outcome, Sample
 from trihull_infra.drill.showing import progress, show
 
 EVIL = '<script>alert("&")</script>'
 
 
-def report(*more: Sample, environment: str = "local") -> Report:
+def report(*more: Sample, environment: str = "local", setting: Setting | None = None) -> Report:
     recording = Recording((*GOOD, *more), OUTAGE, 0.002)
     plan = Plan(10, 5, 10, 15)
-    return make_report(recording, plan, environment, "digits", "aws", FaultKind.KILL, "http://127.0.0.1:9", "today")
+    url = "http://127.0.0.1:9"
+    return make_report(recording, plan, environment, "digits", "aws", FaultKind.KILL, url, "today", setting=setting)
+
+
+def served(site: str | None, release: str, count: int) -> list[Sample]:
+    return [Sample(20 + number / 100, 0.01, Outcome.RIGHT, site, 1, release=release) for number in range(count)]
 
 
 class Page(html.parser.HTMLParser):
@@ -58,6 +63,40 @@ def test_the_json_has_every_figure_under_its_own_name() -> None:
     assert value["before"]["p50_s"] == value["during"]["p99_s"] == 0.01
     assert value["plan"]["rate_per_s"] == 10
     assert value["outage"]["asked_s"] == 5.0
+
+
+def test_the_report_says_on_what_it_was_run_in_every_form() -> None:
+    one, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    samples = [*served("gcp", one, 2), *served("aws", other, 1), *served("azure", other, 3)]
+    drilled = report(*samples, setting=Setting(emulated=True, policy="weighted"))
+    value = drilled.to_value()
+    assert (value["emulated"], value["policy"]) == (True, "weighted")
+    assert value["releases"] == {other: {"azure": 3, "aws": 1}, one: {"gcp": 2}}
+    text = page(drilled)
+    assert '<span class="tag">emulated clouds</span></h1>' in text
+    assert "<dt>policy</dt><dd>weighted</dd>" in text
+    assert f"<dt>release served</dt><dd>{other} (azure 3, aws 1)</dd>" in text
+    assert f"<dd>{one} (gcp 2)</dd>" in text
+    assert Page(text).open == []
+    output = io.StringIO()
+    show(Console(file=output, width=120), drilled, Path("report.html"))
+    for expected in ("emulated on one machine; no real cloud took part", "weighted", one, other):
+        assert expected in output.getvalue()
+
+
+def test_real_clouds_are_not_called_emulated_and_what_is_not_known_is_not_made_up() -> None:
+    real = page(report(setting=Setting(emulated=False, policy="priority")))
+    assert "emulated" not in real
+    assert "<dt>clouds</dt><dd>real</dd>" in real
+    unknown = report()
+    value = unknown.to_value()
+    assert (value["emulated"], value["policy"], value["releases"]) == (None, None, {})
+    assert "no answer named one" in page(unknown)
+    assert "<dt>clouds" not in page(unknown)
+
+
+def test_what_a_site_calls_its_release_is_escaped() -> None:
+    assert "<script" not in page(report(*served("aws", EVIL, 1), setting=Setting(emulated=True, policy=EVIL)))
 
 
 def test_the_page_is_whole_in_itself() -> None:
