@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from trihull_runtime.errors import InputError, LostError, UnavailableError, UsageError
+
+SITE_HEADER: Final = "x-trihull-site"
 
 
 class RequestLostError(LostError):
@@ -30,6 +32,14 @@ class Tensor:
     data: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The outputs by name, and the site that a router says has answered; None when nobody says it."""
+
+    outputs: Mapping[str, Tensor]
+    site: str | None
+
+
 class Client:
     """One connection to a V2 endpoint, opened again for the next request when it broke.
 
@@ -37,8 +47,17 @@ class Client:
     was asked (4xx), RequestLostError when a request was lost (connection broke, time-out, 5xx, unreadable answer).
     """
 
-    def __init__(self, url: str, context: ssl.SSLContext | None = None, timeout_s: float = 30.0) -> None:
-        """Check the address; raises `UsageError`. No connection yet."""
+    def __init__(
+        self, url: str, context: ssl.SSLContext | None = None, timeout_s: float = 30.0, server_name: str | None = None
+    ) -> None:
+        """Check the address; raises `UsageError`. No connection yet.
+
+        Args:
+            url: of the endpoint.
+            context: of TLS; None for the system's authorities.
+            timeout_s: of each step of a request.
+            server_name: what the endpoint's certificate must carry, and what is sent as SNI; None for the host.
+        """
         self.url = url.rstrip("/")
         try:
             parts = urllib.parse.urlsplit(self.url)
@@ -50,8 +69,8 @@ class Client:
         self._prefix = parts.path
         if parts.scheme == "https":
             context = context or ssl.create_default_context()
-            self._connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, port, timeout=timeout_s, context=context
+            self._connection: http.client.HTTPConnection = _TlsConnection(
+                host, port, timeout_s, context, server_name or host
             )
         else:
             self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
@@ -68,20 +87,21 @@ class Client:
 
     def metadata(self, model: str) -> dict[str, Any]:
         """Return what the endpoint says of a model."""
-        value = self._call("GET", f"/v2/models/{urllib.parse.quote(model, safe='')}", None)
+        value, _ = self._call("GET", f"/v2/models/{urllib.parse.quote(model, safe='')}", None)
         if not isinstance(value.get("inputs"), list) or not value["inputs"] or not isinstance(value.get("name"), str):
             raise RequestLostError(f"{self.url}: the metadata of {model!r} names no inputs; is this a V2 server?")
         return value
 
-    def infer(self, model: str, input_name: str, rows: Sequence[Sequence[float]]) -> Mapping[str, Tensor]:
-        """Send rows as one FP32 input `[rows, width]` and return the outputs by name."""
+    def infer(self, model: str, input_name: str, rows: Sequence[Sequence[float]]) -> Answer:
+        """Send rows as one FP32 input `[rows, width]` and return the answer."""
         data = [value for row in rows for value in row]
         tensor = {"name": input_name, "shape": [len(rows), len(rows[0])], "datatype": "FP32", "data": data}
         body = json.dumps({"inputs": [tensor]}).encode()
-        value = self._call("POST", f"/v2/models/{urllib.parse.quote(model, safe='')}/infer", body)
-        return parse_outputs(self.url, value)
+        value, site = self._call("POST", f"/v2/models/{urllib.parse.quote(model, safe='')}/infer", body)
+        return Answer(parse_outputs(self.url, value), site)
 
-    def _call(self, method: str, path: str, body: bytes | None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, body: bytes | None) -> tuple[dict[str, Any], str | None]:
+        """Return the answer's JSON object, and the site that the answer names."""
         headers = {"content-type": "application/json"} if body is not None else {}
         if self._connection.sock is None:
             try:
@@ -112,7 +132,20 @@ class Client:
             raise RequestLostError(f"{self.url}: the answer is not JSON: {error}") from error
         if not isinstance(value, dict):
             raise RequestLostError(f"{self.url}: the answer is not a JSON object; is this a V2 server?")
-        return value
+        return value, answer.headers.get(SITE_HEADER)
+
+
+class _TlsConnection(http.client.HTTPSConnection):
+    """A TLS connection whose certificate is of another name than the address: an IP address, or a load balancer."""
+
+    def __init__(self, host: str, port: int | None, timeout_s: float, context: ssl.SSLContext, server_name: str):
+        super().__init__(host, port, timeout=timeout_s, context=context)
+        self._tls, self._server_name = context, server_name
+
+    def connect(self) -> None:
+        """Connect, and show the server's name in TLS."""
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._server_name)
 
 
 def parse_outputs(url: str, value: Mapping[str, Any]) -> dict[str, Tensor]:

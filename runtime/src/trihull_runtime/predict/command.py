@@ -25,6 +25,7 @@ FIRST_WRONG = 5
 @click.option(
     "--timeout", "timeout_s", type=click.FloatRange(0.1, 3600), default=30, show_default=True, help="Seconds."
 )
+@click.option("--server-name", help="Name that the endpoint's certificate must carry [default: the host of --url].")
 @click.option("--ca", type=click.Path(path_type=Path), help="CA certificates that the endpoint's must come from (PEM).")
 @click.option("--cert", type=click.Path(path_type=Path), help="Client certificate (PEM), for mutual TLS.")
 @click.option("--key", type=click.Path(path_type=Path), help="Its key (PEM).")
@@ -36,6 +37,7 @@ def command(
     check: bool,
     batch: int,
     timeout_s: float,
+    server_name: str | None,
     ca: Path | None,
     cert: Path | None,
     key: Path | None,
@@ -51,7 +53,7 @@ def command(
     errors = sys.stderr
     silent = as_json or not errors.isatty()
     with (
-        Client(url, client_context(ca, cert, key), timeout_s) as client,
+        Client(url, client_context(ca, cert, key), timeout_s, server_name) as client,
         click.progressbar(length=len(split.rows), label="rows", file=errors, hidden=silent) as bar,
     ):
         result = predict(client, model, split, batch, check, bar.update)
@@ -70,6 +72,7 @@ def _facts(result: "Result", url: str) -> dict[str, object]:
         "release_digest": result.release_digest,
         "rows": result.rows,
         "requests": result.requests,
+        "sites": dict(result.sites.most_common()),
         "lost_requests": result.lost_requests,
         "first_loss": result.first_loss,
         "checked": result.checked,
@@ -86,10 +89,11 @@ def _text(result: "Result", url: str) -> str:
         ("release", result.release_digest or "not told by the endpoint"),
         ("rows", f"{result.rows} in {result.requests} requests, {result.seconds:.2f} s"),
         ("lost", f"{result.lost_requests} requests"),
+        ("answered", ", ".join(f"{site} {count} rows" for site, count in result.sites.most_common())),
         ("labels", ", ".join(f"{label}: {count}" for label, count in list(result.label_counts.items())[:12])),
     ]
     if result.checked:
         answered = sum(label is not None for label in result.labels)
         verdict = f"{answered - len(result.wrong)} of {result.rows} rows as the bare model"
         lines.append(("check", verdict))
-    return "\n".join(f"{name:<8} {value}" for name, value in lines)
+    return "\n".join(f"{name:<8} {value}" for name, value in lines if value)

@@ -18,7 +18,10 @@ PROBABILITIES: Final = "probabilities"
 
 @dataclass
 class Result:
-    """What came of it: `labels` and `probabilities` per row, None where the request was lost."""
+    """What came of it: `labels` and `probabilities` per row, None where the request was lost.
+
+    `sites` counts rows by the site that a router says has answered them; empty where nobody says it.
+    """
 
     model: str
     rows: int
@@ -31,6 +34,7 @@ class Result:
     probabilities: list[tuple[float, ...] | None] = field(default_factory=list)
     checked: bool = False
     wrong: list[str] = field(default_factory=list)
+    sites: collections.Counter[str] = field(default_factory=collections.Counter)
 
     @property
     def label_counts(self) -> dict[str, int]:
@@ -62,8 +66,10 @@ def predict(
         rows = split.rows[place : place + batch]
         result.requests += 1
         try:
-            outputs = client.infer(model, input_name, rows)
-            labels, probabilities = read_answer(outputs, len(rows))
+            answer = client.infer(model, input_name, rows)
+            labels, probabilities = read_answer(answer.outputs, len(rows))
+            if answer.site is not None:
+                result.sites[answer.site] += len(rows)
         except (RequestLostError, UnavailableError) as error:  # it was there for the metadata: this is a loss
             result.lost_requests += 1
             result.first_loss = result.first_loss or f"rows {place} to {place + len(rows) - 1}: {error}"
