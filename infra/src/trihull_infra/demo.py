@@ -18,6 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from trihull_infra.deploy import pages
+from trihull_infra.emulators import client
+
 ENVIRONMENT = "local"
 MODEL = "digits"
 BROKEN_SITE = "aws"
@@ -136,7 +139,7 @@ def _routers() -> dict[str, str]:
 
 
 def play(demo: Demo) -> None:
-    """Run the main job: package, deploy to three clouds, predict through every router, lose a cloud."""
+    """Run the main job: package, deploy to three clouds, ask every site and every router, lose a cloud."""
     engine = Background(demo, "engine", [sys.executable, "-m", "trihull_infra.engine"])
     try:
         demo.run("package", f"stacks/models/{MODEL}")
@@ -146,9 +149,7 @@ def play(demo: Demo) -> None:
         engine.stop()
     demo.run("release", ENVIRONMENT, str(RELEASES / MODEL), "--router", str(RELEASES / "router"))
     demo.run("up", ENVIRONMENT)
-    rows = str(RELEASES / MODEL / "test_split.json")
-    for url in _routers().values():
-        demo.run("predict", "--url", url, MODEL, "--rows", rows, "--check")
+    demo.run("answers", ENVIRONMENT, "--model", MODEL)
     demo.run("drill", ENVIRONMENT, "--site", BROKEN_SITE, "--kind", "kill", "--report-dir", str(REPORT))
 
 
@@ -165,9 +166,11 @@ def closing(demo: Demo, started: float) -> None:
     demo.console.print(table)
     demo.console.print("[bold]What stays up[/] (emulated clouds and processes on this machine, nothing else):")
     for site, url in _routers().items():
-        demo.console.print(f"  router on {site:<6} {url}/v2/models/{MODEL}", highlight=False)
+        demo.console.print(f"  router on {site:<9} {url}/v2/models/{MODEL}", highlight=False)
+    for line in pages.lines(pages.emulated(client.connect().sites(), _routers()), ENVIRONMENT):
+        demo.console.print(f"  {line}", highlight=False)
     report = (REPORT / "report.html").resolve()
-    demo.console.print(f"  drill report     {report.as_uri()}", highlight=False, soft_wrap=True)
+    demo.console.print(f"  drill report        {report.as_uri()}", highlight=False, soft_wrap=True)
     demo.console.print("Look around: [bold]trihull emulators status[/]. Take it down: [bold]make clean-demo[/].")
 
 

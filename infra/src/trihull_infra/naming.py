@@ -14,6 +14,7 @@ APPLICATION: Final = "trihull"
 NAMESPACE: Final = "trihull"
 SERVING: Final = "trihull-serving"  # ServiceAccount, Deployment and Service
 ROUTER: Final = "trihull-router"
+ROUTER_ADMIN_PORT: Final = 8083  # of the router's pod, on its loopback address alone
 NODE_AUTOSCALER: Final = "trihull-node-autoscaler"  # in namespace kube-system
 DEVICE_PLUGIN: Final = "trihull-device-plugin"
 ACCELERATORS: Final = "trihull-accelerators"  # the namespace of the device plugin, and of nothing else

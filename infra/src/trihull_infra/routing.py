@@ -15,7 +15,6 @@ from trihull_runtime.contract import EnvironmentReleases, Fleet, ReleasedRouter
 
 PORT: Final = 8080
 METRICS_PORT: Final = 8082
-ADMIN_PORT: Final = 8083
 LIVE: Final = "/v2/health/live"
 GRACE_S: Final = 45
 FLEET_FOLDER: Final = "/etc/trihull/fleet"
@@ -111,7 +110,7 @@ def _deployment(
         ports=[
             core.v1.ContainerPortArgs(name="ingress", container_port=PORT, protocol="TCP"),
             core.v1.ContainerPortArgs(name="metrics", container_port=METRICS_PORT, protocol="TCP"),
-            core.v1.ContainerPortArgs(name="admin", container_port=ADMIN_PORT, protocol="TCP"),
+            core.v1.ContainerPortArgs(name="admin", container_port=naming.ROUTER_ADMIN_PORT, protocol="TCP"),
         ],
         env=[core.v1.EnvVarArgs(name=name, value=value) for name, value in settings.items()],
         resources=workload.resources("250m", "512Mi"),

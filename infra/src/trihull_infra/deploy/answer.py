@@ -2,6 +2,7 @@
 
 import json
 
+from trihull_infra.deploy import pages
 from trihull_infra.deploy.report import Report, Step
 from trihull_infra.deploy.stacks import changes_text
 from trihull_infra.errors import DeployError
@@ -25,6 +26,7 @@ def as_text(report: Report) -> str:
         ]
     if report.routers:
         lines += ["", *(f"router on {cloud:<6} {url}" for cloud, url in sorted(report.routers.items()))]
+    lines += pages.lines(report.pages, report.environment)
     return "\n".join(lines) + "\n" if lines else ""
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from trihull_infra import fleet as fleets
 from trihull_infra import known_answers
 from trihull_infra.cloud import Cloud
-from trihull_infra.deploy import children, publishing, readiness, releasing
+from trihull_infra.deploy import children, pages, publishing, readiness, releasing
 from trihull_infra.deploy.context import Context, write_if_changed
 from trihull_infra.deploy.operations import Operations
 from trihull_infra.deploy.progress import Display
@@ -68,6 +68,7 @@ class Flow:
                     self._fleet(narrow, sites, servings)
                     routings = self._routing(ready)
             self._ready(routings)
+            self._find_pages()
             self._dns(Action.UP)
         return self._done()
 
@@ -144,6 +145,7 @@ class Flow:
         self.report.routers = {**self.context.documents.read_routers(), **found}
         if self.stop.signal is None and found:
             self.context.documents.write_routers(self.report.routers)
+        self._find_pages()
         return self._done()
 
     def sites(self) -> dict[Cloud, SiteOutputs]:
@@ -314,6 +316,16 @@ class Flow:
             self._note(cloud, "ready", outcome.problem, outcome.seconds)
             state = f"FAILED: {outcome.problem}" if outcome.problem else f"{routings[cloud]} accepts requests"
             self.display.note(f"[{cloud} router] {state}")
+
+    def _find_pages(self) -> None:
+        """Find where the live pages of the routers are."""
+        routers = self.report.routers
+        if not self.context.emulated:
+            self.report.pages = pages.forwarded(routers)
+        elif routers:
+            from trihull_infra.emulators import client
+
+            self.report.pages = pages.emulated(client.connect().sites(), routers)
 
     def _done(self) -> Report:
         self.report.stopped = None if self.stop.signal is None else int(self.stop.signal)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trihull_infra.cloud import Cloud
+from trihull_infra.deploy.pages import RouterPage
 from trihull_infra.deploy.stacks import Result
 from trihull_runtime.contract import Fleet
 
@@ -46,6 +47,7 @@ class Report:
     steps: list[Step] = field(default_factory=list)
     fleet: Fleet | None = None
     routers: dict[str, str] = field(default_factory=dict)
+    pages: dict[str, RouterPage] = field(default_factory=dict)
     stopped: int | None = None
 
     @property
@@ -72,4 +74,5 @@ class Report:
             "steps": [step.to_value() for step in self.steps],
             "fleet": self.fleet.to_value() if self.fleet is not None else None,
             "routers": self.routers,
+            "pages": {site: page.to_value() for site, page in self.pages.items()},
         }

@@ -12,11 +12,12 @@ def status(found: dict[str, Any]) -> None:
     console.print(f"emulators: pid {found['pid']}, epoch {found['epoch']}, {found['home']}", highlight=False)
     if endpoint := found.get("moto"):
         console.print(f"AWS by moto: {endpoint}", highlight=False)
-    sites = Table("site", "cluster", "pod", "pid", "ready", "app", title="sites", title_justify="left")
+    sites = Table("site", "cluster", "pod", "pid", "ready", "app", "ports", title="sites", title_justify="left")
     for name, site in found["sites"].items():
         for pod in site["pods"] or [{}]:
             values = [str(pod.get(key, "")) for key in ("name", "pid", "ready", "app")]
-            sites.add_row(name, site["cluster"], *values)
+            ports = ", ".join(f"{port} {number}" for port, number in pod.get("ports", {}).items())
+            sites.add_row(name, site["cluster"], *values, ports)
     console.print(sites)
     for name, site in found["sites"].items():
         for one in site.get("not_run", []):
