@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -96,12 +97,44 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.mark.timeout(1600)
 def test_the_demo_announces_every_step_and_says_what_stays_up(project: Project) -> None:
-    for step in ("package stacks/models/digits", "package --router", "release local", "up local", "drill local"):
+    steps = (
+        "package stacks/models/digits",
+        "package --router",
+        "release local",
+        "up local",
+        "answers local",
+        "drill local",
+    )
+    for step in steps:
         assert f"▶ trihull {step}" in project.output
     for url in project.document("local.routers.json")["routers"].values():
         assert url in project.output
         assert listening(url)
     assert "make clean-demo" in project.output
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_compared_every_row_of_every_site_and_said_who_answered(project: Project) -> None:
+    lines = [line.split() for line in project.output.splitlines()]
+    for site in ("aws", "gcp", "azure"):
+        assert [site, "270", "270", site, "270", "ok"] in lines
+        (router,) = [line for line in lines if line[:3] == ["router", "on", site] and line[-1] == "ok"]
+        assert router[3:5] == ["270", "270"]
+        assert router[5] in ("aws", "gcp", "azure")
+
+
+@pytest.mark.timeout(300)
+def test_the_live_page_is_where_the_demo_says_and_remembers_the_drill(project: Project) -> None:
+    pages = dict(re.findall(r"live page of (\w+) +(http://127\.0\.0\.1:\d+/)$", project.output, re.MULTILINE))
+    assert set(pages) == {"aws", "gcp", "azure"}
+    for url in pages.values():
+        with urllib.request.urlopen(url, timeout=20) as response:
+            assert b"<title>trihull router</title>" in response.read()
+    with urllib.request.urlopen(f"{pages['azure']}v1/history", timeout=20) as response:  # the drill entered here
+        history = json.load(response)
+    requests = {each["site"]: [count for count in each["requests"] if count] for each in history["series"]}
+    assert max(requests["aws"]) > 500
+    assert max(requests["gcp"]) > 500
 
 
 @pytest.mark.timeout(300)
@@ -138,6 +171,12 @@ def test_the_drill_lost_nothing_and_its_report_says_so(project: Project) -> None
     assert report["lost"] == 0
     assert report["wrong"] == 0
     assert report["requests"] > 1000
+    release = contract.Release.read(project.folder / "build/releases/digits/release.json")
+    assert (report["emulated"], report["policy"], list(report["releases"])) == (
+        True,
+        "priority",
+        [release.release_digest],
+    )
     assert "<svg" in (project.folder / "build/drill/report.html").read_text()
 
 
@@ -149,10 +188,26 @@ def test_every_sites_registry_has_the_release_with_evidence_that_holds(project: 
     assert {target["target"] for target in targets} == {"aws", "gcp", "azure"}
     assert {(target["sent"], target["problem"]) for target in targets} == {(0, "")}  # `up` has sent it all
     digest = contract.Release.read(project.folder / "build/releases/digits/release.json").image.index_digest
+    router = json.loads((project.folder / "build/releases/router/router.json").read_text())["index_digest"]
     for target in targets:
-        verified = project.trihull("verify", f"{target['registry']}@{digest}")
-        assert verified.returncode == 0, verified.stdout + verified.stderr
-        assert "BROKEN" not in verified.stdout
+        for image in (digest, router):
+            verified = project.trihull("verify", f"{target['registry']}@{image}")
+            assert verified.returncode == 0, verified.stdout + verified.stderr
+            assert "BROKEN" not in verified.stdout
+
+
+@pytest.mark.timeout(300)
+def test_the_router_build_verifies_and_a_changed_layer_does_not(project: Project) -> None:
+    verified = project.trihull("verify", "build/releases/router")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert "BROKEN" not in verified.stdout
+    broken = project.folder / "build/broken-router"
+    shutil.copytree(project.folder / "build/releases/router", broken)
+    largest = max((broken / "image/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1] + b"x")
+    verified = project.trihull("verify", "build/broken-router")
+    assert verified.returncode == 3
+    assert "BROKEN  digest" in verified.stdout
 
 
 @pytest.mark.timeout(600)

@@ -13,6 +13,7 @@ from trihull_runtime.artifacts.registry.layout import TAG
 from trihull_runtime.artifacts.registry.layouts import LayoutRegistry
 from trihull_runtime.artifacts.registry.protocol import Descriptor, Registry, subject_of
 from trihull_runtime.artifacts.registry.references import SCHEME, open_registry
+from trihull_runtime.contract.errors import ContractError
 from trihull_runtime.contract.release import Release, RouterBuild
 from trihull_runtime.errors import UsageError
 
@@ -40,7 +41,7 @@ def open_source(text: str) -> Source:
     Raises:
         UsageError: neither, or a repository without a tag or a digest.
         LayoutError: no layout; or one that holds several images, none of which was chosen.
-        ContractError: a `release.json` or `router.json` that is not one.
+        ContractError: a `release.json` that is not one.
     """
     if text.startswith(SCHEME):
         opened = open_registry(text)
@@ -66,7 +67,7 @@ def _from_path(path: Path) -> Source:
             layout = _beside(file, release.image.layout)
             return Source(LayoutRegistry(layout), release.image.index_digest, release, on_disk=True)
         if file.is_file() and file.name == ROUTER_FILE:
-            build = RouterBuild.read(file)
+            build = _router_build(file)
             layout = _beside(file, build.layout)
             return Source(LayoutRegistry(layout), build.index_digest, None, on_disk=True, router=build)
     if (path / INDEX_FILE).is_file():
@@ -75,6 +76,13 @@ def _from_path(path: Path) -> Source:
         f"{path}: is neither a release ({RELEASE_FILE}), nor a router build ({ROUTER_FILE}), nor an OCI layout "
         f"({INDEX_FILE})"
     )
+
+
+def _router_build(file: Path) -> RouterBuild:
+    try:
+        return RouterBuild.read(file)
+    except ContractError as error:
+        raise LayoutError(str(error)) from error
 
 
 def _beside(file: Path, layout: str) -> Path:

@@ -91,7 +91,7 @@ def test_a_broken_router_build_exits_3_and_names_the_link(tmp_path: Path) -> Non
         broken = [line.split()[1] for line in result.output.splitlines() if line.startswith("BROKEN")]
         assert broken == ["sbom", "document"]
     (made.folder / "router.json").write_text('{"version": 1, "index_digest": "sha256:7", "layout": "image"}')
-    assert isinstance(run(made.folder).exception, ContractError)
+    assert isinstance(run(made.folder).exception, LayoutError)
 
 
 def test_json_has_the_same_facts(made: released.Made) -> None:
