@@ -106,6 +106,9 @@ def test_mutual_tls_takes_three_files(tmp_path: Path) -> None:
     with start_servers(tmp_path / "models", tls=certificates) as (secure,):
         base = ("digits", "--url", secure.url, "--rows", path, "--check")
         assert "50 of 50" in predict(*base, *ca, *both)
+        assert "50 of 50" in predict(*base, *ca, *both, "--server-name", certificates.server_name)
+        with pytest.raises(UnavailableError, match="no TLS connection: CERTIFICATE_VERIFY_FAILED"):
+            predict(*base, *ca, *both, "--server-name", "serving.gcp.local.trihull.internal")
         with pytest.raises(UnavailableError, match="no TLS connection: CERTIFICATE_VERIFY_FAILED; see --ca"):
             predict(*base)
         with pytest.raises(LostError, match="the request was lost"):
@@ -186,8 +189,13 @@ METADATA = {"name": "digits", "inputs": [{"name": "image", "datatype": "FP32", "
 
 
 @contextlib.contextmanager
-def misbehaving(answer: Callable[[int], tuple[int, bytes] | None]) -> Iterator[tuple[str, list[int]]]:
-    """Serve metadata properly and inference as `answer(n)` says for the nth request; None cuts the connection."""
+def misbehaving(
+    answer: Callable[[int], tuple[int, bytes] | None], site: Callable[[int], str | None] = lambda _: None
+) -> Iterator[tuple[str, list[int]]]:
+    """Serve metadata properly and inference as `answer(n)` says for the nth request; None cuts the connection.
+
+    `site(n)` is the site that the nth answer names, None for an answer that names none.
+    """
     seen: list[int] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -208,6 +216,8 @@ def misbehaving(answer: Callable[[int], tuple[int, bytes] | None]) -> Iterator[t
 
         def reply(self, status: int, body: bytes) -> None:
             self.send_response(status)
+            if seen and (name := site(seen[-1])) is not None:
+                self.send_header("x-trihull-site", name)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -254,6 +264,16 @@ def test_a_lost_request_is_shown_and_never_sent_again(tmp_path: Path, bad: tuple
         with pytest.raises(LostError, match="1 of 50 requests were lost; first: rows 3 to 3"):
             predict("digits", "--url", url, "--rows", path, "--check", "--batch", 1)
     assert len(seen) == 50
+
+
+def test_rows_are_counted_by_the_site_that_answered(tmp_path: Path) -> None:
+    with misbehaving(right, lambda index: ("aws", "gcp", None)[min(index // 20, 2)]) as (url, _):
+        path = write_split(tmp_path, split_value())
+        arguments = ("digits", "--url", url, "--rows", path, "--check", "--batch", 1)
+        assert "answered aws 20 rows, gcp 20 rows\n" in predict(*arguments)
+    with misbehaving(right) as (url, _):
+        arguments = ("digits", "--url", url, "--rows", path, "--check", "--batch", 1)
+        assert "answered" not in predict(*arguments)
 
 
 def test_labels_are_compared_by_class_whether_number_or_text() -> None:

@@ -80,6 +80,7 @@ def serving(stand_in: StandIn, certificates: Certificates | None) -> Iterator[St
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one segment
 
         def do_GET(self) -> None:
             self._reply(b"")
