@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trihull_packaging.errors import ToolError
+from trihull_runtime import signals
 from trihull_runtime.errors import TrihullError
 
 SHOWN_LINES = 12
@@ -36,30 +37,29 @@ def run(
         ToolError: the program is not there or took too long.
         failure: it ended with another code than 0; the message carries the last lines it wrote.
     """
-    try:
-        process = subprocess.Popen(
-            [str(argument) for argument in arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=dict(environment),
-            cwd=cwd,
-            start_new_session=True,  # a group of its own, so that its children can be ended with it
-        )
-    except OSError as error:
-        raise ToolError(f"{doing}: {arguments[0]} cannot be started: {error.strerror or error}") from error
-    try:
-        output, problems = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        _end(process)
-        raise ToolError(
-            f"{doing}: {Path(arguments[0]).name} did not end within {timeout_s:.0f} s; try again"
-        ) from error
-    except BaseException:
-        _end(process)
-        raise
+    with contextlib.ExitStack() as stack:
+        try:
+            with signals.delayed():
+                process = subprocess.Popen(
+                    [str(argument) for argument in arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    env=dict(environment),
+                    cwd=cwd,
+                    start_new_session=True,  # a group of its own, so that its children can be ended with it
+                )
+                stack.callback(_end, process)
+        except OSError as error:
+            raise ToolError(f"{doing}: {arguments[0]} cannot be started: {error.strerror or error}") from error
+        try:
+            output, problems = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ToolError(
+                f"{doing}: {Path(arguments[0]).name} did not end within {timeout_s:.0f} s; try again"
+            ) from error
     if process.returncode != 0:
         text = "\n".join((problems.strip() or output.strip() or "it wrote nothing").splitlines()[-SHOWN_LINES:])
         raise failure(f"{doing}: {Path(arguments[0]).name} failed with code {process.returncode}:\n{text}")
@@ -67,6 +67,8 @@ def run(
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    """Kill a program that was not waited for to its end, and its children."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()

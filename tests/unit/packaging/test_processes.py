@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.signals import disposition
 from trihull_packaging import processes, resolver
 from trihull_packaging.errors import StepError, ToolError
 
@@ -42,10 +44,22 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path: Path
     )
     with pytest.raises(ToolError, match="did not end within 2 s"):
         run(code, tmp_path, timeout_s=2)
-    child = int((tmp_path / "pid").read_text())
+    assert_ends(int((tmp_path / "pid").read_text()))
+
+
+def test_a_signal_in_the_moment_in_which_a_program_starts_ends_it_too(tmp_path: Path) -> None:
+    script = f"echo $$ > pid; kill -INT {os.getpid()}; exec sleep 600"
+    with disposition(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        processes.run(
+            ["/bin/sh", "-c", script], doing="trying", timeout_s=30, environment=dict(os.environ), cwd=tmp_path
+        )
+    assert_ends(int((tmp_path / "pid").read_text()))
+
+
+def assert_ends(pid: int) -> None:
     deadline = time.monotonic() + 20
-    while is_running(child):
-        assert time.monotonic() < deadline, "the child outlived its parent"
+    while is_running(pid):
+        assert time.monotonic() < deadline, "the process outlived the call that started it"
         time.sleep(0.02)
 
 

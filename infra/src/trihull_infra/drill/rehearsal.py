@@ -39,6 +39,7 @@ def rehearse(
     kind: FaultKind,
     progress: Callable[[float, str, Sample], None],
     health_path: str = HEALTH_PATH,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> Recording:
     """Run a drill. Call it in the main thread: Ctrl-C and SIGTERM end it, and the site is put back in any case.
 
@@ -52,13 +53,14 @@ def rehearse(
         kind: how.
         progress: called with every sample: seconds since the start, the phase's name, the sample.
         health_path: what a router that was left is asked before callers come back to it.
+        loop_factory: makes the event loop whose clock all times are read from; asyncio's own when None.
 
     Raises:
         UnavailableError, DrillError: an entry does not answer, or not as it should, before anything was broken.
         TrihullError: whatever `faults` raises.
     """
     asked = questions([entry.address for entry in entries], split)
-    with ending_on_sigterm(), Outage(faults, site, kind) as outage, asyncio.Runner() as runner:
+    with ending_on_sigterm(), Outage(faults, site, kind) as outage, asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(_rehearse(plan, entries, asked, outage, progress, health_path))
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from trihull_runtime import signals
+
 _GRACE_S = 5.0
 
 
@@ -49,17 +51,20 @@ def run(
     """
     started = time.monotonic()
     tail: list[str] = []
-    process = subprocess.Popen(
-        [str(argument) for argument in arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    with process, _ended(process):
+    with contextlib.ExitStack() as stack:
+        with signals.delayed():
+            process = subprocess.Popen(
+                [str(argument) for argument in arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=folder,
+                start_new_session=True,
+            )
+            stack.enter_context(process)
+            stack.enter_context(_ended(process))
+        assert process.stdout is not None
         buffer = b""
         next_tick = started + tick_s
         with selectors.DefaultSelector() as selector:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from tests.unit.infra.drill.simulated import SimulatedLoop
 from trihull_infra.drill.faults import FaultKind
 from trihull_runtime.predict.split import Split
 
@@ -126,7 +127,7 @@ class Scripted(asyncio.Protocol):
 
 
 class Router:
-    """The scripted router: an event loop in a thread of its own."""
+    """The scripted router: on the drill's simulated loop, or on one in a thread of its own."""
 
     def __init__(self, behaviour: Behaviour, world: World) -> None:
         self.behaviour, self.world = behaviour, world
@@ -134,32 +135,47 @@ class Router:
         self.connections: set[asyncio.Transport] = set()
         self.url = ""
 
-    async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
-        """Serve until `stop`."""
-        server = await asyncio.get_running_loop().create_server(lambda: Scripted(self), "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        started.set()
-        await stop.wait()
-        server.close()
+    async def open(self) -> None:
+        """Listen on a port of this machine."""
+        self._server = await asyncio.get_running_loop().create_server(lambda: Scripted(self), "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        """Stop listening, and end every connection at the loop's next turn."""
+        self._server.close()
         for connection in list(self.connections):
             connection.abort()
+
+    async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
+        """Serve until `stop`."""
+        await self.open()
+        started.set()
+        await stop.wait()
+        self.close()
         await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
-def scripted_router(behaviour: Behaviour = fail_over, world: World | None = None) -> Iterator[Router]:
-    """Run a scripted router; its thread has ended when the block has."""
+def scripted_router(
+    behaviour: Behaviour = fail_over, world: World | None = None, loop: SimulatedLoop | None = None
+) -> Iterator[Router]:
+    """Run a scripted router on the loop of the drill; without one in a thread, which has ended when the block has."""
     router = Router(behaviour, world or World())
+    if loop is not None:
+        loop.run_until_complete(router.open())
+        loop.before_close.append(router.close)
+        yield router
+        return
     started, stop = threading.Event(), asyncio.Event()
     with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        thread = threading.Thread(target=lambda: loop.run_until_complete(router.serve(started, stop)))
+        own = runner.get_loop()
+        thread = threading.Thread(target=lambda: own.run_until_complete(router.serve(started, stop)))
         thread.start()
         try:
             assert started.wait(10)
             yield router
         finally:
-            loop.call_soon_threadsafe(stop.set)
+            own.call_soon_threadsafe(stop.set)
             thread.join()
 
 

@@ -1,8 +1,11 @@
 """`trihull drill` on the command line, over a scripted router and stand-in emulators."""
 
+import contextlib
 import dataclasses
+import functools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ from tests.unit.infra.drill.scripted import (
     fail_over,
     scripted_router,
 )
+from tests.unit.infra.drill.simulated import SimulatedLoop, simulated_loop
+from trihull_infra.drill import rehearsal
 from trihull_infra.drill.command import command
 from trihull_infra.drill.faults import FaultKind
 from trihull_infra.drill.ways import find_entries, find_entry, fleet_sites
@@ -83,13 +88,21 @@ def write_rows(path: Path, **changes: Any) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def drilling_on_a_simulated_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedLoop]:
+    """Make the command's drills run on a loop whose clock is simulated."""
+    with simulated_loop() as loop, monkeypatch.context() as patch:
+        patch.setattr(rehearsal, "rehearse", functools.partial(rehearsal.rehearse, loop_factory=lambda: loop))
+        yield loop
+
+
 def run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour = fail_over, *more: str
 ) -> tuple[str, BaseException | None, Daemon]:
     world = World()
     daemon = Daemon(world)
     monkeypatch.setattr(client, "connect", lambda: daemon)
-    with scripted_router(behaviour, world) as router:
+    with drilling_on_a_simulated_clock(monkeypatch) as loop, scripted_router(behaviour, world, loop) as router:
         write_environment(tmp_path / "stacks", router.url)
         rows = write_rows(tmp_path / "rows.json")
         arguments = ["local", "--stacks", str(tmp_path / "stacks"), "--rows", str(rows), *SHORT]
@@ -211,7 +224,11 @@ def run_router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Behaviour
     daemon = Daemon(world)
     monkeypatch.setattr(client, "connect", lambda: daemon)
     stacks = tmp_path / "stacks"
-    with scripted_router(first, world) as aws, scripted_router(lambda *_: Answer("aws"), world) as gcp:
+    with (
+        drilling_on_a_simulated_clock(monkeypatch) as loop,
+        scripted_router(first, world, loop) as aws,
+        scripted_router(lambda *_: Answer("aws"), world, loop) as gcp,
+    ):
         write_environment(stacks, gcp.url)
         write_routers(stacks, aws=aws.url, gcp=gcp.url)
         shutil.copy(ROOT / "stacks/environments/local.yaml", stacks / "environments")

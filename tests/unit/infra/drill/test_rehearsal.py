@@ -1,17 +1,29 @@
 """A whole drill against a scripted router: it must notice whatever goes wrong, and always put the site back."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.servers import free_ports
-from tests.unit.infra.drill.scripted import SPLIT, Answer, Behaviour, World, fail_over, scripted_router, wait_until
+from tests.signals import once
+from tests.unit.infra.drill.scripted import (
+    SPLIT,
+    Answer,
+    Behaviour,
+    Router,
+    World,
+    fail_over,
+    scripted_router,
+    wait_until,
+)
+from tests.unit.infra.drill.simulated import simulated_loop
 from trihull_infra.drill.callers import Entry
 from trihull_infra.drill.faults import FaultKind, Outage, ProcessFaults, check_sites
 from trihull_infra.drill.plan import Plan
@@ -28,20 +40,33 @@ def entry(url: str) -> Entry:
     return Entry(url, Address.parse(url))
 
 
-def drill(behaviour: Behaviour, world: World | None = None, plan: Plan = PLAN) -> Report:
+def drill(behaviour: Behaviour, world: World | None = None) -> Report:
+    """Run a drill on a simulated clock."""
     world = world or World()
-    with scripted_router(behaviour, world) as router:
-        recording = rehearse(plan, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+    with simulated_loop() as loop, scripted_router(behaviour, world, loop) as router:
+        recording = record(router, world, lambda: loop)
     assert world.calls[-1] == ("end", "aws")
-    return report_of(recording, plan)
+    return report_of(recording)
 
 
-def report_of(recording: Recording, plan: Plan = PLAN) -> Report:
-    return make_report(recording, plan, "local", "digits", "aws", FaultKind.KILL, "http://127.0.0.1:1", "now")
+def record(router: Router, world: World, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None) -> Recording:
+    entries = [entry(router.url)]
+    ignore: Callable[..., None] = lambda *_: None  # noqa: E731 - a name for the argument
+    return rehearse(PLAN, entries, SPLIT, world, "aws", FaultKind.KILL, ignore, loop_factory=loop_factory)
 
 
-def test_a_good_router_passes_and_the_moves_are_measured() -> None:
-    report = drill(fail_over)
+def report_of(recording: Recording) -> Report:
+    return make_report(recording, PLAN, "local", "digits", "aws", FaultKind.KILL, "http://127.0.0.1:1", "now")
+
+
+@pytest.mark.parametrize("clock", ["simulated", "real"])
+def test_a_good_router_passes_and_the_moves_are_measured(clock: str) -> None:
+    if clock == "simulated":
+        report = drill(fail_over)
+    else:
+        world = World()
+        with scripted_router(fail_over, world) as router:
+            report = report_of(record(router, world, None))
     assert report.failures == ()
     figures = report.figures
     assert (figures.requests, figures.lost, figures.wrong, figures.retried) == (PLAN.requests, 0, 0, 0)
@@ -146,25 +171,30 @@ def test_a_fault_that_cannot_be_begun_is_reported_and_put_back() -> None:
     assert world.calls == [("begin", "aws"), ("end", "aws")]
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
-def test_an_interrupted_drill_puts_the_site_back(number: signal.Signals, expected: type[BaseException]) -> None:
+def assert_put_back(number: signal.Signals, expected: type[BaseException]) -> None:
+    """Send a signal while a site is broken: the drill ends with `expected`, and the site is whole."""
     world = World()
     plan = Plan(rate_per_s=50, before_s=0.2, outage_s=60, after_s=60)
-
-    def interrupt() -> None:
-        wait_until(lambda: world.broken == "aws")
-        os.kill(os.getpid(), number)
-
-    thread = threading.Thread(target=interrupt)
-    with scripted_router(world=world) as router:
-        thread.start()
-        try:
-            with pytest.raises(expected):
-                rehearse(plan, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
-        finally:
-            thread.join()
+    with (
+        scripted_router(world=world) as router,
+        once(lambda: world.broken == "aws", lambda: os.kill(os.getpid(), number)),
+        pytest.raises(expected),
+    ):
+        rehearse(plan, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
     assert world.calls == [("begin", "aws"), ("end", "aws")]
     assert world.broken is None
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_interrupted_drill_puts_the_site_back(number: signal.Signals, expected: type[BaseException]) -> None:
+    assert_put_back(number, expected)
+
+
+@pytest.mark.usefixtures("uninterruptible")
+def test_a_drill_in_a_scripts_background_which_ignores_sigint_ends_on_sigterm() -> None:
+    assert_put_back(signal.SIGTERM, SystemExit)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_an_outage_is_ended_once_and_only_if_begun() -> None:

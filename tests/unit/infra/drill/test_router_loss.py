@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tests.servers import free_ports
 from tests.unit.infra.drill.scripted import SPLIT, Answer, Behaviour, World, scripted_router
+from tests.unit.infra.drill.simulated import simulated_loop
 from tests.unit.infra.drill.test_measures import OUTAGE
 from trihull_infra.cloud import Cloud
 from trihull_infra.domain import HEALTH_CHECKS, DnsSpec
@@ -50,10 +51,17 @@ def steady(index: int, world: World) -> Answer:
 
 
 def drill(first: Behaviour, second: Behaviour = steady, plan: Plan = PLAN, world: World | None = None) -> Report:
+    """Run a drill on a simulated clock."""
     world = world or World()
-    with scripted_router(first, world) as aws, scripted_router(second, world) as gcp:
+    with (
+        simulated_loop() as loop,
+        scripted_router(first, world, loop) as aws,
+        scripted_router(second, world, loop) as gcp,
+    ):
         entries = (entry("aws", aws.url), entry("gcp", gcp.url))
-        recording = rehearse(plan, entries, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+        recording = rehearse(
+            plan, entries, SPLIT, world, "aws", FaultKind.KILL, lambda *_: None, loop_factory=lambda: loop
+        )
     assert world.calls[-1] == ("end", "aws")
     lost_router = RouterLoss(entries, dns_failover(DNS))
     return make_report(

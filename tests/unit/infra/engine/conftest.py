@@ -1,7 +1,10 @@
 """A machine with nothing on it but the programs that a test puts there, and a cache of its own."""
 
+import contextlib
 import os
 import shutil
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +50,7 @@ esac""",
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("sh", "mkdir", "dirname", "chmod", "sleep", "cat"):
@@ -58,4 +61,17 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("TRIHULL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(installer, "reachable", lambda: False)
     assert os.environ["PATH"] == str(programs)
-    return Machine(programs, tmp_path / "log", tmp_path / "cache")
+    yield Machine(programs, tmp_path / "log", tmp_path / "cache")
+    for pid in _running(programs):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _running(programs: Path) -> list[int]:
+    """The processes of a folder's scripts: what an installation that was killed had started lives on."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if f"{programs}/".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.signals import disposition
 from tests.unit.infra.engine.conftest import Machine
 from trihull_infra import engine
 from trihull_infra.engine import cache, processes
@@ -22,9 +23,26 @@ sys.exit(__main__.main())
 """
 
 
-def start(errors: Path) -> "subprocess.Popen[str]":
-    with errors.open("w") as file:
-        return subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=file, text=True)
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(machine: Machine) -> Iterator[Start]:
+    """Starts an installation that writes its errors to a file; whatever still runs at the end is killed."""
+    del machine  # it is there first, and ends what builds have left after these processes have ended
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(errors: Path, interrupt: "signal._HANDLER" = signal.default_int_handler) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", PROGRAM]
+        with errors.open("w") as file, disposition(signal.SIGINT, interrupt):
+            processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -42,7 +60,7 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_two_at_once_build_once_and_both_get_the_engine(machine: Machine, tmp_path: Path) -> None:
+def test_two_at_once_build_once_and_both_get_the_engine(machine: Machine, start: Start, tmp_path: Path) -> None:
     machine.go(before_build=f"while [ ! -e {tmp_path / 'go-on'} ]; do sleep 0.05; done")
     first = start(tmp_path / "first")
     until(lambda: "build" in machine.asked())
@@ -56,13 +74,21 @@ def test_two_at_once_build_once_and_both_get_the_engine(machine: Machine, tmp_pa
     assert machine.asked().count("build") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "interrupt"),
+    [
+        (signal.SIGTERM, signal.default_int_handler),
+        (signal.SIGKILL, signal.default_int_handler),
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_IGN),  # as in the background job of a script
+    ],
+)
 def test_a_build_that_is_ended_leaves_nothing_that_the_next_one_would_use(
-    machine: Machine, tmp_path: Path, number: signal.Signals
+    machine: Machine, start: Start, tmp_path: Path, number: signal.Signals, interrupt: "signal._HANDLER"
 ) -> None:
     builder = tmp_path / "builder"
     machine.go(before_build=f"echo half > pulumi; echo $$ > {builder}; while :; do sleep 0.05; done")
-    process = start(tmp_path / "errors")
+    process = start(tmp_path / "errors", interrupt)
     until(lambda: builder.exists() and builder.read_text().strip())
     pid = int(builder.read_text())
     process.send_signal(number)
@@ -78,6 +104,18 @@ def test_a_build_that_is_ended_leaves_nothing_that_the_next_one_would_use(
     machine.go()
     assert engine.ensure(lambda _line: None).source == "build"
     assert not list((machine.cache / "engine").glob(".staging-*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_moment_in_which_the_build_starts_ends_it_too(
+    machine: Machine, start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    builder = tmp_path / "builder"
+    machine.go(before_build=f"echo $$ > {builder}; kill -{number.value} $PPID; while :; do sleep 0.05; done")
+    process = start(tmp_path / "errors")
+    process.communicate(timeout=60)
+    assert process.returncode in (-number, 128 + number)
+    until(lambda: not alive(int(builder.read_text())))
 
 
 def test_the_time_limit_ends_a_program_and_its_children(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 import base64
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from tests.signals import disposition
 from trihull_runtime.artifacts.errors import DeniedError, RegistryError
 from trihull_runtime.artifacts.registry.credentials import azure, docker
 from trihull_runtime.artifacts.registry.keychain import Credentials
@@ -128,6 +131,17 @@ def test_a_helper_that_takes_too_long_leaves_no_process(home: Path, monkeypatch:
         docker.find(HOST)
     child = Path("/proc") / (home / "pid").read_text().strip() / "cmdline"
     assert not child.exists() or child.read_bytes() == b"", "only an ended process has no command line"
+
+
+def test_a_signal_in_the_moment_in_which_a_helper_starts_ends_it_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home, {"credsStore": "test"})
+    helper(home, monkeypatch, f"echo $$ > {home}/pid; kill -INT {os.getpid()}; exec sleep 60")
+    with disposition(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        docker.find(HOST)
+    process = Path("/proc") / (home / "pid").read_text().strip() / "cmdline"
+    assert not process.exists() or process.read_bytes() == b"", "only an ended process has no command line"
 
 
 @pytest.mark.parametrize("name", ["missing", "../../bin/sh", "x y"])

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from trihull_runtime import signals
 from trihull_runtime.artifacts.errors import DeniedError, RegistryError
 from trihull_runtime.artifacts.registry.credentials import azure
 from trihull_runtime.artifacts.registry.keychain import Credentials
@@ -151,21 +152,28 @@ def _run(program: str, host: str) -> tuple[int, str, str]:
     """Run a helper, and end it with all that it started when it takes too long."""
     asked = HUB_KEY if host in HUB else host
     pipe = subprocess.PIPE
-    try:
-        process = subprocess.Popen([program, "get"], stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
-    except OSError as error:
-        raise RegistryError(f"{host}: {program} cannot be run: {error.strerror or error}") from error
-    with process:
+    with contextlib.ExitStack() as stack:
+        try:
+            with signals.delayed():
+                process = subprocess.Popen([program, "get"], stdin=pipe, stdout=pipe, stderr=pipe, process_group=0)
+                stack.enter_context(process)
+                stack.callback(_end, process)
+        except OSError as error:
+            raise RegistryError(f"{host}: {program} cannot be run: {error.strerror or error}") from error
         try:
             output, complaint = process.communicate(asked.encode(), timeout=HELPER_TIMEOUT_S)
-        except BaseException as error:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                advice = f"run `echo {asked} | {program} get` to see what it waits for"
-                raise RegistryError(f"{host}: {program} gave no answer within {HELPER_TIMEOUT_S} s; {advice}") from None
-            raise
+        except subprocess.TimeoutExpired:
+            advice = f"run `echo {asked} | {program} get` to see what it waits for"
+            raise RegistryError(f"{host}: {program} gave no answer within {HELPER_TIMEOUT_S} s; {advice}") from None
     return process.returncode, output.decode(errors="replace"), complaint.decode(errors="replace")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a helper that was not waited for to its end, with all that it started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()  # Popen's own context does not wait after Ctrl-C
 
 
 def _printable(said: str) -> str:
