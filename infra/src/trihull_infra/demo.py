@@ -4,6 +4,7 @@ The demo does nothing that a person could not type: it starts `trihull` commands
 they leave. Any step that fails ends it with that step's exit code.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -14,12 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from trihull_infra.deploy import pages
 from trihull_infra.emulators import client
+from trihull_runtime import signals
 
 ENVIRONMENT = "local"
 MODEL = "digits"
@@ -76,14 +79,11 @@ class Demo:
         command = " ".join(("trihull", *arguments))
         self.console.print(f"\n[bold cyan]▶ {command}[/]")
         started = time.monotonic()
-        process = subprocess.Popen([*_trihull(), *arguments], stdin=subprocess.DEVNULL)
-        try:
-            code = process.wait()
-        except BaseException:  # stopped: the command stops in its own way, and is waited for
-            process.terminate()
-            process.wait()
-            raise
-        self.finished(command, started, code)
+        with contextlib.ExitStack() as stack:
+            with signals.delayed():
+                process = subprocess.Popen([*_trihull(), *arguments], stdin=subprocess.DEVNULL)
+                stack.callback(_end, process)
+            self.finished(command, started, process.wait())
 
     def finished(self, command: str, started: float, code: int) -> None:
         """Record a command that ended with `code`; raises `StepError` when that is not 0."""
@@ -122,9 +122,14 @@ class Background:
 
     def stop(self) -> None:
         """End the command when it still runs."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait()
+        _end(self.process)
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    """Let a command that still runs stop in its own way, and wait for it."""
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
 
 
 def _trihull() -> list[str]:
@@ -140,13 +145,13 @@ def _routers() -> dict[str, str]:
 
 def play(demo: Demo) -> None:
     """Run the main job: package, deploy to three clouds, ask every site and every router, lose a cloud."""
-    engine = Background(demo, "engine", [sys.executable, "-m", "trihull_infra.engine"])
-    try:
+    with contextlib.ExitStack() as stack:
+        with signals.delayed():
+            engine = Background(demo, "engine", [sys.executable, "-m", "trihull_infra.engine"])
+            stack.callback(engine.stop)
         demo.run("package", f"stacks/models/{MODEL}")
         demo.run("package", "--router")
         engine.wait()
-    finally:
-        engine.stop()
     demo.run("release", ENVIRONMENT, str(RELEASES / MODEL), "--router", str(RELEASES / "router"))
     demo.run("up", ENVIRONMENT)
     demo.run("answers", ENVIRONMENT, "--model", MODEL)

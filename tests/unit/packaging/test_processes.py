@@ -48,7 +48,7 @@ def test_a_program_that_takes_too_long_is_ended_with_its_children(tmp_path: Path
 
 
 def test_a_signal_in_the_moment_in_which_a_program_starts_ends_it_too(tmp_path: Path) -> None:
-    script = f"echo $$ > pid; kill -INT {os.getpid()}; exec sleep 600"
+    script = f"echo $$ > pid; kill -INT {os.getpid()}; exec sleep 30"
     with disposition(signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
         processes.run(
             ["/bin/sh", "-c", script], doing="trying", timeout_s=30, environment=dict(os.environ), cwd=tmp_path

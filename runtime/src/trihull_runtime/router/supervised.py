@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
+from trihull_runtime import signals
+
 COMMAND: Final = (sys.executable, "-m", "trihull_runtime.router")
 WILLED: Final = (0, 64, 65, 78)  # ended when told to, or refused what it was given: starting again changes nothing
 PAUSE_S: Final = (0.1, 5.0)  # first and longest, before it is started again
@@ -36,7 +38,8 @@ def supervise(command: Sequence[str] = COMMAND) -> int:
     pause_s = PAUSE_S[0]
     while True:
         begin = time.monotonic()
-        child = subprocess.Popen(command)
+        with signals.delayed():  # a signal that comes meanwhile is passed on to this child
+            child = subprocess.Popen(command)
         code = _wait(child)
         if stopping or code in WILLED:
             return code if code >= 0 else 128 - code

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import socket
@@ -85,16 +86,22 @@ def test_what_a_killed_daemon_left_is_ended_by_the_next(folder: Path, tmp_path: 
         owner.wait()
         assert owner.stdout is not None
         owner.stdout.close()
-    # The pod's own process dies with the daemon's; what it started does not.
-    eventually(lambda: not _alive(pid) and not _listening(port), "the pod and the load balancer die with the daemon")
-    assert _alive(child)
-    cluster = LocalCluster("trihull-aws", "aws", folder, runner=HostRunner())
     try:
-        assert not _alive(child)
-        cluster.wait_ready("Service", "trihull", "web", 30)
-        assert _listening(port)
+        # The pod's own process dies with the daemon's; what it started does not.
+        eventually(
+            lambda: not _alive(pid) and not _listening(port), "the pod and the load balancer die with the daemon"
+        )
+        assert _alive(child)
+        cluster = LocalCluster("trihull-aws", "aws", folder, runner=HostRunner())
+        try:
+            assert not _alive(child)
+            cluster.wait_ready("Service", "trihull", "web", 30)
+            assert _listening(port)
+        finally:
+            cluster.close()
     finally:
-        cluster.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_port_that_somebody_took_is_named_and_taken_back_when_free(folder: Path) -> None:
