@@ -177,7 +177,7 @@ class Watcher:
             reason = CHECK_REASONS.get(kind, "a bad answer")
             self._failing(entry, f"it fails its health check: {reason}", now)
             message = f"site {site} fails its health check: {reason}"
-            self._events.emit("site_unhealthy", message, level="warning", site=site, reason=kind)
+            self._events.emit("site_unhealthy", message, level="warning", site=site, reason=reason, envoy_reason=kind)
         elif "add_healthy_event" in entry:
             self._addresses.get(site, set()).discard(_address(entry))
             first = entry["add_healthy_event"].get("first_check", False)
@@ -217,8 +217,8 @@ class Watcher:
             "site_ejected",
             f"site {site} is ejected for a while: {reason}",
             level="warning",
-            reason=kind,
-            why=reason,
+            reason=reason,
+            envoy_reason=kind,
             enforced=entry.get("enforced", False),
             site=site,
             cluster=cluster,

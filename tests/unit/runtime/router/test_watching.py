@@ -83,6 +83,19 @@ def test_reasons_are_told_in_words() -> None:
     assert why_ejected("CONSECUTIVE_5XX", [attempt(503, "-")], 3) == "3 x 503 in a row"
 
 
+def test_events_give_their_reason_in_words_and_envoy_s_own_beside_it(rig: Rig) -> None:
+    for kind in ("ACTIVE", "NETWORK"):
+        rig.checked("gcp", "health_check_failure_event", failure_type=kind)
+    rig.judged("EJECT")
+    rig.look()
+    told = [(each["event"], each["reason"], each["envoy_reason"]) for each in rig.events.recent]
+    assert told == [
+        ("site_unhealthy", "a bad answer", "ACTIVE"),
+        ("site_unhealthy", "no connection", "NETWORK"),
+        ("site_ejected", "3 failed answers in a row", "CONSECUTIVE_5XX"),
+    ]
+
+
 def test_a_site_of_two_addresses_is_down_when_both_are(rig: Rig) -> None:
     rig.checked("gcp", "eject_unhealthy_event", "192.0.2.3", failure_type="NETWORK")
     rig.look()

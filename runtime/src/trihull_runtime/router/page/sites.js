@@ -141,7 +141,7 @@ export class Sites {
     }
     const numbers = [`${short(requests)} req/s`, `${short(errors)} err/s`, `${short(active)} active`];
     if (latency !== null) numbers.push(`${short(latency)}\u00a0ms`);
-    setText(parts.rates, site.rows.length ? numbers.join("  ·  ") : "takes no requests");
+    setText(parts.rates, site.rows.length ? numbers.join(" · ") : "takes no requests");
     const reasons = new Set(site.rows.map(({ row }) => text(row.reason)).filter(Boolean));
     if (site.left_out) reasons.add(site.left_out);
     if (site.order) reasons.add(`${site.order} by order of an operator`);
