@@ -18,36 +18,36 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="the beginning of faults' names; all when left out")
     parser.add_argument("--jobs", type=int, default=1, help="how many faults are tried at once (default 1)")
     parser.add_argument("--output", type=Path, default=run.ROOT / "build" / "mutation.json", help="where JSON goes")
-    asked = parser.parse_args(arguments)
-    chosen = [fault for fault in FAULTS if not asked.names or fault.name.startswith(tuple(asked.names))]
-    if not chosen:
-        parser.error(f"no fault begins with {' or '.join(asked.names)}")
+    options = parser.parse_args(arguments)
+    faults = [fault for fault in FAULTS if not options.names or fault.name.startswith(tuple(options.names))]
+    if not faults:
+        parser.error(f"no fault begins with {' or '.join(options.names)}")
     with tempfile.TemporaryDirectory(prefix="trihull-mutation-") as folder:
         sound = Path(folder).resolve() / "sound"
         run.copy(run.ROOT, sound)
-        problem = run.check_sound(sound, chosen)
+        problem = run.check_sound(sound, faults)
         if problem:
             print(problem, file=sys.stderr)
             return 1
-        print(f"{len(chosen)} faults; without any the tests pass")
-        results = run.run(run.ROOT, Path(folder).resolve(), chosen, max(1, asked.jobs), show)
-    run.write(asked.output, results)
+        print(f"{len(faults)} faults; without any the tests pass")
+        results = run.run(run.ROOT, Path(folder).resolve(), faults, max(1, options.jobs), show)
+    run.write(options.output, results)
     summary = Counter(result.outcome for result in results)
-    print(", ".join(f"{count} {outcome}" for outcome, count in summary.items()), f"({asked.output})")
+    print(", ".join(f"{count} {outcome}" for outcome, count in summary.items()), f"({options.output})")
     return 0 if set(summary) == {Outcome.CAUGHT} else 1
 
 
 def show(result: Result) -> None:
     """Print one result."""
-    said = result.caught_by or advice(result)
-    print(f"{result.outcome:9} {result.name:36} {result.seconds:6.1f} s  {said}", flush=True)
+    text = result.caught_by or advice(result)
+    print(f"{result.outcome:9} {result.name:36} {result.seconds:6.1f} s  {text}", flush=True)
 
 
 def advice(result: Result) -> str:
     """Return what to do about a fault that was not caught."""
     match result.outcome:
         case Outcome.SURVIVED:
-            return f"{result.breaks}, and {', '.join(result.tests)} pass: write the test that sees it"
+            return f"{result.breaks}, and {', '.join(result.tests)} pass: write the test that catches it"
         case Outcome.STALE:
             return f"{result.file}: the old text is not there exactly once: adapt the fault to the file"
         case Outcome.BROKEN:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutation.fault import PROVIDERS, Area
 from tests.mutation.faults import FAULTS
-from tests.mutation.run import ROOT, place
+from tests.mutation.run import ROOT, faulty_text
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
 
@@ -21,7 +21,7 @@ def test_there_are_forty_faults_in_all_parts_and_six_in_the_providers() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_fault_can_be_made(name: str) -> None:
     fault = BY_NAME[name]
-    text = place(ROOT, fault)
+    text = faulty_text(ROOT, fault)
     assert text is not None, f"{fault.file}: the old text of {name} is not there exactly once; adapt the fault to it"
     assert len(fault.breaks) > 20, "says what goes wrong"
     if fault.file.endswith(".py"):

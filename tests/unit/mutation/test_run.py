@@ -45,12 +45,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
-    told: list[Result] = []
+    reported: list[Result] = []
     faults = [CAUGHT, SURVIVES, STALE, TWICE, SAME, BROKEN]
-    found = run.run(repository, tmp_path_factory.mktemp("copies"), faults, 2, told.append)
-    assert [result.name for result in found] == [each.name for each in faults]
-    assert sorted(told, key=lambda result: result.name) == sorted(found, key=lambda result: result.name)
-    return {result.name: result for result in found}
+    results = run.run(repository, tmp_path_factory.mktemp("copies"), faults, 2, reported.append)
+    assert [result.name for result in results] == [each.name for each in faults]
+    assert sorted(reported, key=lambda result: result.name) == sorted(results, key=lambda result: result.name)
+    return {result.name: result for result in results}
 
 
 def test_each_fault_has_the_outcome_that_its_tests_give_it(results: dict[str, Result]) -> None:
@@ -73,8 +73,8 @@ def test_the_sources_are_as_they_were_and_nothing_built_was_copied(
     assert "return left + right" in (repository / "runtime/src/total.py").read_text()
     run.copy(repository, tmp_path)
     assert not (tmp_path / "built").exists()
-    with run.with_fault(tmp_path, CAUGHT) as there:
-        assert there
+    with run.with_fault(tmp_path, CAUGHT) as applied:
+        assert applied
         assert "left - right" in (tmp_path / CAUGHT.file).read_text()
     assert (tmp_path / CAUGHT.file).read_bytes() == (repository / CAUGHT.file).read_bytes()
 
@@ -100,7 +100,7 @@ def test_results_are_written_for_machines(results: dict[str, Result], tmp_path: 
     ],
 )
 def test_only_a_failed_test_catches(returncode: int, output: str, outcome: Outcome, caught_by: str) -> None:
-    assert run.judged(returncode, output) == (outcome, caught_by)
+    assert run.judge(returncode, output) == (outcome, caught_by)
 
 
 def test_tests_that_fail_without_a_fault_prove_nothing(repository: Path, tmp_path: Path) -> None:

@@ -91,8 +91,8 @@ def test_a_site_at_an_address_is_verified_by_that_address_and_named_in_no_sni() 
 def test_only_a_name_is_sent_as_a_name(server_name: str, kind: str) -> None:
     one = replace(document().sites[0], endpoint=Endpoint("https://192.0.2.1:8443", server_name), grpc_endpoint=None)
     plan = make_plan(fleet(one), Policy.PRIORITY, ADDRESSES)
-    found = render(plan, LAYOUT, Ingress("127.0.0.1", 8080), WAN)
-    for cluster in found.files[LAYOUT.clusters]["resources"]:
+    configuration = render(plan, LAYOUT, Ingress("127.0.0.1", 8080), WAN)
+    for cluster in configuration.files[LAYOUT.clusters]["resources"]:
         (match,) = cluster["transport_socket_matches"]
         config = match["transport_socket"]["typed_config"]
         (name,) = config["common_tls_context"]["validation_context"]["match_typed_subject_alt_names"]
@@ -116,8 +116,8 @@ def test_one_site_without_tls_makes_all_speak_http_1() -> None:
     mixed = fleet(
         site("aws", url="https://192.0.2.1:443", ca_certificate=CA), site("gcp", 1, url="http://192.0.2.2:80")
     )
-    found = render(make_plan(mixed, Policy.PRIORITY, ADDRESSES), LAYOUT, Ingress("127.0.0.1", 8080), WAN)
-    for cluster in found.files[LAYOUT.clusters]["resources"]:
+    configuration = render(make_plan(mixed, Policy.PRIORITY, ADDRESSES), LAYOUT, Ingress("127.0.0.1", 8080), WAN)
+    for cluster in configuration.files[LAYOUT.clusters]["resources"]:
         (options,) = cluster["typed_extension_protocol_options"].values()
         assert options["explicit_http_config"] == {"http_protocol_options": {}}
         sockets = {one["name"]: one["transport_socket"]["name"] for one in cluster["transport_socket_matches"]}
@@ -170,8 +170,8 @@ def test_a_token_is_needed_everywhere_but_where_the_router_speaks_of_itself(
 
 def test_without_clients_everybody_is_let_in_and_nobody_is_anybody() -> None:
     assert render_filters(None) == []
-    found = render(make_plan(document(), Policy.PRIORITY, ADDRESSES), LAYOUT, Ingress("127.0.0.1", 8080), WAN)
-    (manager,) = found.files[LAYOUT.listeners]["resources"][0]["filter_chains"][0]["filters"]
+    configuration = render(make_plan(document(), Policy.PRIORITY, ADDRESSES), LAYOUT, Ingress("127.0.0.1", 8080), WAN)
+    (manager,) = configuration.files[LAYOUT.listeners]["resources"][0]["filter_chains"][0]["filters"]
     (removed,) = manager["typed_config"]["early_header_mutation_extensions"]
     assert [one["remove"] for one in removed["typed_config"]["mutations"]] == list(FORGED)
 
@@ -182,8 +182,8 @@ def test_without_clients_everybody_is_let_in_and_nobody_is_anybody() -> None:
 )
 def test_what_is_logged_is_what_was_asked_for(log: AccessLog, count: int, filtered: set[bool]) -> None:
     ingress = Ingress("127.0.0.1", 8080, log)
-    found = render(make_plan(document(), Policy.PRIORITY, ADDRESSES), LAYOUT, ingress, LAB)
-    (manager,) = found.files[LAYOUT.listeners]["resources"][0]["filter_chains"][0]["filters"]
+    configuration = render(make_plan(document(), Policy.PRIORITY, ADDRESSES), LAYOUT, ingress, LAB)
+    (manager,) = configuration.files[LAYOUT.listeners]["resources"][0]["filter_chains"][0]["filters"]
     logs = manager["typed_config"]["access_log"]
     assert len(logs) == count
     assert {"filter" in one for one in logs} == filtered

@@ -80,15 +80,15 @@ CLIENTS = Clients(
 def resources() -> dict[str, Any]:
     """Return everything that the router writes, by a name for people."""
     plan = make_plan(document(), Policy.PRIORITY, ADDRESSES)
-    found = render(plan, LAYOUT, Ingress("127.0.0.1", 8080, AccessLog.TROUBLE, CLIENTS), WAN)
+    configuration = render(plan, LAYOUT, Ingress("127.0.0.1", 8080, AccessLog.TROUBLE, CLIENTS), WAN)
     kinds = {LAYOUT.clusters: "cluster", LAYOUT.listeners: "listener"}
     kinds |= dict.fromkeys((LAYOUT.routes, LAYOUT.probe_routes), "routes")
     result = {}
-    for path, response in found.files.items():
+    for path, response in configuration.files.items():
         kind = kinds.get(path, "endpoints" if LAYOUT.is_endpoints(path) else "secret")
         for item in response["resources"]:
             result[f"{kind} {item.get('name', item.get('cluster_name'))}"] = item
-    return {**result, "bootstrap": found.bootstrap}
+    return {**result, "bootstrap": configuration.bootstrap}
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -47,11 +47,11 @@ def decode(head: bytes, rest: bytes, size: int | None = None) -> Decoded:
 
 @pytest.mark.parametrize("order", ["".join(each) for each in itertools.permutations("abc")])
 def test_tensors_are_taken_in_the_order_in_which_the_request_names_them(order: str) -> None:
-    found = decode(header(order), b"".join(BLOBS[name] for name in order))
-    assert found.rows == 2
-    assert found.inputs["a"].tolist() == [[0.5, 1.5], [2.5, 3.5]]
-    assert found.inputs["b"].tolist() == [7, -7]
-    assert found.inputs["c"].tolist() == ["xy", ""]
+    decoded = decode(header(order), b"".join(BLOBS[name] for name in order))
+    assert decoded.rows == 2
+    assert decoded.inputs["a"].tolist() == [[0.5, 1.5], [2.5, 3.5]]
+    assert decoded.inputs["b"].tolist() == [7, -7]
+    assert decoded.inputs["c"].tolist() == ["xy", ""]
 
 
 @pytest.mark.parametrize("extra", EXTRA.values(), ids=EXTRA.keys())
@@ -123,16 +123,16 @@ def test_bytes_after_the_last_value_of_a_text_tensor_are_refused(inside: bytes) 
 @pytest.mark.parametrize(("datatype", "dtype"), [(DataType.FP32, "<f4"), (DataType.FP64, "<f8")])
 def test_a_binary_value_that_is_no_number_is_refused(value: float, datatype: DataType, dtype: str) -> None:
     blob = np.array([0.5, value], dtype).tobytes()
-    given = {"name": "x", "shape": [2], "datatype": datatype.value, "parameters": {"binary_data_size": len(blob)}}
-    head = json.dumps({"inputs": [given]}).encode()
+    tensor = {"name": "x", "shape": [2], "datatype": datatype.value, "parameters": {"binary_data_size": len(blob)}}
+    head = json.dumps({"inputs": [tensor]}).encode()
     with pytest.raises(RequestError, match="input 'x' holds NaN or Infinity"):
         decode_request(head + blob, len(head), {"x": Tensor("x", datatype, (-1,))}, OUTPUTS)
 
 
 def test_a_binary_bool_is_true_or_false_and_nothing_else() -> None:
     blob = bytes([0, 1, 2, 255])
-    given = {"name": "x", "shape": [4], "datatype": "BOOL", "parameters": {"binary_data_size": len(blob)}}
-    head = json.dumps({"inputs": [given]}).encode()
+    tensor = {"name": "x", "shape": [4], "datatype": "BOOL", "parameters": {"binary_data_size": len(blob)}}
+    head = json.dumps({"inputs": [tensor]}).encode()
     array = decode_request(head + blob, len(head), {"x": Tensor("x", DataType.BOOL, (-1,))}, OUTPUTS).inputs["x"]
     assert array.dtype == np.bool_
     assert array.view(np.uint8).tolist() == [0, 1, 1, 1], "another byte would be an undefined bool in C"
