@@ -1,6 +1,7 @@
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,13 +62,15 @@ def test_a_disabled_site_and_one_without_address_or_trust_are_never_planned(
         assert not entry.site.endpoint.tls or entry.site.ca_certificate
 
 
-many = settings(unhurried, max_examples=300)
+many = settings(unhurried, max_examples=100)
+thrice = pytest.mark.parametrize("part", range(3))  # each for itself, so that none takes long
 
 
+@thrice
 @many
-@given(ruled_fleets(), policies, own_sites, healths, loads)
+@given(document=ruled_fleets(), policy=policies, own=own_sites, health=healths, load=loads)
 def test_a_plan_is_whole_whatever_the_fleet_and_its_health(
-    document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
+    part: int, document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
 ) -> None:
     plan = make_plan(document, policy, ADDRESSES, own, None, health, load)
     assert plan == make_plan(document, policy, ADDRESSES, own, None, health, load)
@@ -87,10 +90,11 @@ def test_a_plan_is_whole_whatever_the_fleet_and_its_health(
             assert set(model.shares) == {entry.name for entry in model.sites}
 
 
+@thrice
 @many
-@given(ruled_fleets(), policies, own_sites, healths, loads)
+@given(document=ruled_fleets(), policy=policies, own=own_sites, health=healths, load=loads)
 def test_no_unhealthy_site_has_a_share_while_an_allowed_healthy_one_exists(
-    document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
+    part: int, document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
 ) -> None:
     plan = make_plan(document, policy, ADDRESSES, own, None, health, load)
     for model in plan.models:
@@ -101,10 +105,11 @@ def test_no_unhealthy_site_has_a_share_while_an_allowed_healthy_one_exists(
             assert all(number > max(entry.priority for entry in up) for number in down)
 
 
+@thrice
 @many
-@given(ruled_fleets(), policies, own_sites, healths, loads)
+@given(document=ruled_fleets(), policy=policies, own=own_sites, health=healths, load=loads)
 def test_a_site_that_answers_wrongly_is_absent_unless_all_do(
-    document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
+    part: int, document: Fleet, policy: Policy, own: str | None, health: dict[str, SiteHealth], load: Load
 ) -> None:
     plan = make_plan(document, policy, ADDRESSES, own, None, health, load)
     for model in plan.models:
