@@ -1,6 +1,7 @@
 """A lock is taken as it is, or refused with what has changed; never silently something else."""
 
 import dataclasses
+import platform
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,15 @@ def locked(model: Path = DIGITS, **changes: object) -> Lock:
         python="3.11",
         compressor=lock.compressor(),
         substitutions={},
-        training=Training("3.11.7"),
+        training=Training(platform.python_version()),
         platforms={"linux/amd64": PLATFORM},
     )
     return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # names are given by the tests below
+
+
+def write_lock(model: Path) -> None:
+    """Write a lock into a model's folder by which it is trained at once; the image's packages are made up."""
+    locked(model).write(model / "model.lock")
 
 
 def test_a_lock_survives_being_written_and_read(tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.packaging.conftest import DIGITS, Digits
+from tests.emulated.packaging.conftest import Digits
+from tests.unit.packaging.conftest import DIGITS
+from tests.unit.packaging.test_lock import write_lock
 from trihull_packaging import builder, spec, workshop
 from trihull_packaging.errors import GateError, SpecError, StepError, ToolError
 from trihull_packaging.progress import Progress
 from trihull_packaging.steps import convert, evaluate, parity, release, train
+from trihull_packaging.steps.parity import Answers, Difference
 from trihull_packaging.steps.train import Trained
 
 pytestmark = pytest.mark.timeout(300)  # the first test installs scikit-learn
@@ -26,13 +29,11 @@ skops.io.dump(model, sys.argv[2])
 """
 
 
-@pytest.fixture(autouse=True)
-def sessions_cache(digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIHULL_CACHE", str(digits.cache))
+Compared = tuple[Answers, dict[str, Difference]]
 
 
-def test_the_converted_model_answers_as_the_trained_one(digits: Digits, tmp_path: Path) -> None:
-    answers, differences = parity.run(digits.spec, digits.trained, digits.graph, tmp_path)
+def test_the_converted_model_answers_as_the_trained_one(digits: Digits, compared: Compared, tmp_path: Path) -> None:
+    answers, differences = compared
     assert {name: found.labels for name, found in differences.items()} == {"test": 0, "edge": 0}
     assert differences["edge"].rows > 500
     assert len(answers.document["test"]["rows"]) == 270  # 15 % of 1,797
@@ -70,8 +71,8 @@ def test_a_conversion_that_answers_differently_is_refused(digits: Digits, tmp_pa
         parity.run(digits.spec, digits.trained, graph, tmp_path)
 
 
-def test_a_gate_that_is_not_met_is_refused_with_its_metric(digits: Digits, tmp_path: Path) -> None:
-    answers, _ = parity.run(digits.spec, digits.trained, digits.graph, tmp_path)
+def test_a_gate_that_is_not_met_is_refused_with_its_metric(digits: Digits, compared: Compared, tmp_path: Path) -> None:
+    answers, _ = compared
     strict = digits.spec.model_copy(update={"evaluation": spec.EvaluationSpec(gates={"accuracy": 0.999})})
     with pytest.raises(
         GateError, match=r"evaluation: accuracy is 0\.\d+, below 0\.999\. No release was written"
@@ -133,6 +134,7 @@ def test_a_failed_training_leaves_no_release(
     text = (model / "model.yaml").read_text(encoding="utf-8").replace("time_limit_s: 300", "time_limit_s: 1")
     if "sleep" in script:
         (model / "model.yaml").write_text(text, encoding="utf-8")
+    write_lock(model)  # what goes into an image is resolved before the training, and is no matter here
     with pytest.raises(error, match=message):
         builder.package_model(model, tmp_path / "out", builder.Options(), Progress())
     assert {path.name for path in tmp_path.iterdir()} == {"model"}
