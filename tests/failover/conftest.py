@@ -84,3 +84,31 @@ def router(standins: dict[str, StandIn], tmp_path: Path) -> Iterator[Router]:
     with router_for(tmp_path / "router", fleet_of(standins)) as router:
         router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
         yield router
+
+
+@pytest.fixture(scope="module")
+def module_standins() -> Iterator[dict[str, StandIn]]:
+    with start_standins(*NAMES) as sites:
+        yield sites
+
+
+@pytest.fixture(scope="module")
+def module_router(module_standins: dict[str, StandIn], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    with router_for(tmp_path_factory.mktemp("shared"), fleet_of(module_standins)) as router:
+        yield router
+
+
+@pytest.fixture
+def shared_standins(module_standins: dict[str, StandIn]) -> dict[str, StandIn]:
+    """Three stand-ins of the module, for tests that leave them as they were; they were asked nothing yet."""
+    for site in module_standins.values():
+        site.asked.clear()
+    return module_standins
+
+
+@pytest.fixture
+def shared_router(module_router: Router, shared_standins: dict[str, StandIn]) -> Router:
+    """A router of the module, for tests that leave it and its sites as they were; no event was told yet."""
+    module_router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
+    module_router.skip_events()
+    return module_router

@@ -70,6 +70,7 @@ class Router:
         self.admin_url = f"http://127.0.0.1:{admin}"
         self.output = folder / "router.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._skipped = 0  # characters of the log that belong to earlier tests
 
     @property
     def settings(self) -> Settings:
@@ -124,8 +125,12 @@ class Router:
             self.envoy.quit()
 
     def text(self) -> str:
-        """Everything it printed."""
-        return self.output.read_text() if self.output.exists() else ""
+        """Everything it printed, since `skip_events` where that was called."""
+        return self.output.read_text()[self._skipped :] if self.output.exists() else ""
+
+    def skip_events(self) -> None:
+        """Leave what was printed so far out of `text` and `events`: the next test of a shared router begins."""
+        self._skipped += len(self.text())
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The events of a name."""

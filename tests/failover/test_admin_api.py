@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,8 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from tests.failover.rig import Router, ask, fleet_of, router_for
-from tests.failover.standin import StandIn, start_standins
+from tests.failover.rig import Router, ask, fleet_of
+from tests.failover.standin import StandIn
 from trihull_runtime.router.pages import HEADERS
 
 DESCRIPTION: dict[str, Any] = json.loads(resources.files("trihull_runtime.router").joinpath("openapi.json").read_text())
@@ -29,17 +28,10 @@ METRICS = Path(__file__).parents[2] / "docs" / "operations" / "metrics.md"
 
 
 @pytest.fixture(scope="module")
-def module_sites() -> Iterator[dict[str, StandIn]]:
-    with start_standins("aws", "gcp", "azure") as sites:
-        yield sites
-
-
-@pytest.fixture(scope="module")
-def api(module_sites: dict[str, StandIn], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+def api(module_router: Router) -> Router:
     """One router for all of them: what one test orders, the next one finds."""
-    with router_for(tmp_path_factory.mktemp("api"), fleet_of(module_sites)) as router:
-        router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
-        yield router
+    module_router.wait_health(aws="healthy", gcp="healthy", azure="healthy")
+    return module_router
 
 
 def resolved(response: dict[str, Any]) -> dict[str, Any]:
@@ -55,9 +47,9 @@ def test_the_description_is_valid_and_is_what_is_served(api: Router) -> None:
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_every_operation_answers_as_it_is_described(
-    api: Router, module_sites: dict[str, StandIn], method: str, path: str
+    api: Router, module_standins: dict[str, StandIn], method: str, path: str
 ) -> None:
-    body = json.dumps(fleet_of(module_sites).to_value()).encode() if method == "put" else None
+    body = json.dumps(fleet_of(module_standins).to_value()).encode() if method == "put" else None
     status, headers, _ = ask(f"{api.admin_url}{path.replace('{site}', 'azure')}", method.upper(), body)
     responses = DESCRIPTION["paths"][path][method]["responses"]
     assert f"{status}" in responses

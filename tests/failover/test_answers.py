@@ -118,19 +118,21 @@ def test_lying_health_checks_everywhere_do_not_stop_traffic(router: Router, stan
     assert load.lost == []
 
 
-def test_unknown_models_and_paths_are_404_with_a_reason(router: Router, standins: dict[str, StandIn]) -> None:
+def test_unknown_models_and_paths_are_404_with_a_reason(
+    shared_router: Router, shared_standins: dict[str, StandIn]
+) -> None:
     for path, text in (("/v2/models/letters/infer", "digits"), ("/v2/models/digitsx/infer", "digits"), ("/x", "/v2")):
-        status, headers, data = ask(f"{router.url}{path}", "POST", b"{}")
+        status, headers, data = ask(f"{shared_router.url}{path}", "POST", b"{}")
         assert (status, headers["content-type"]) == (404, "application/json")
         assert text in json.loads(data)["error"]
-    assert all(site.asked == [] for site in standins.values())
+    assert all(site.asked == [] for site in shared_standins.values())
 
 
-def test_the_router_answers_for_itself(router: Router) -> None:
-    assert json.loads(ask(f"{router.url}/v2")[2])["name"] == "trihull-router"
-    assert json.loads(ask(f"{router.url}/v2/health/live")[2]) == {"live": True}
-    assert ask(f"{router.url}/v2/health/ready")[0] == 200
-    assert ask(f"{router.url}/routerz")[0] == 200
+def test_the_router_answers_for_itself(shared_router: Router) -> None:
+    assert json.loads(ask(f"{shared_router.url}/v2")[2])["name"] == "trihull-router"
+    assert json.loads(ask(f"{shared_router.url}/v2/health/live")[2]) == {"live": True}
+    assert ask(f"{shared_router.url}/v2/health/ready")[0] == 200
+    assert ask(f"{shared_router.url}/routerz")[0] == 200
 
 
 def test_a_client_cannot_steer_envoy(router: Router, standins: dict[str, StandIn]) -> None:

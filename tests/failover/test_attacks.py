@@ -13,6 +13,17 @@ INFER = "/v2/models/digits/infer"
 EVERYWHERE = "0.0.0.0"  # what is refused is the point  # noqa: S104
 
 
+@pytest.fixture
+def standins(shared_standins: dict[str, StandIn]) -> dict[str, StandIn]:
+    """The module's: no test changes them, and a refused request leaves nothing behind."""
+    return shared_standins
+
+
+@pytest.fixture
+def router(shared_router: Router) -> Router:
+    return shared_router
+
+
 @pytest.mark.parametrize(
     ("data", "status_line"),
     [

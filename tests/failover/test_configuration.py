@@ -14,6 +14,13 @@ from trihull_runtime.contract import SiteState
 INFER = "/v2/models/digits/infer"
 
 
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new text, never a part of it."""
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
 def _site_of(router: Router) -> str:
     return ask(f"{router.url}{INFER}", "POST", b"{}")[1].get("x-trihull-site", "")
 
@@ -29,22 +36,20 @@ def _site_of(router: Router) -> str:
     ],
     ids=["truncated", "emptied", "unknown field", "no site left", "another version"],
 )
-def test_a_bad_fleet_file_changes_nothing(
-    router: Router, standins: dict[str, StandIn], damage: object, named: str
-) -> None:
+def test_a_bad_fleet_file_changes_nothing(shared_router: Router, damage: object, named: str) -> None:
     assert callable(damage)
-    good = router.fleet_path.read_text()
-    with Load(router.url) as load:
-        router.fleet_path.write_text(damage(good))
-        event = router.wait_event("config_refused")
+    good = shared_router.fleet_path.read_text()
+    with Load(shared_router.url) as load:
+        _replace(shared_router.fleet_path, damage(good))
+        event = shared_router.wait_event("config_refused")
         assert named in event["message"]
-        assert named in router.admin("GET", "/v1/status")[1]["config"]["refused"]["reason"]
-        assert "trihull_router_config_refused 1" in router.admin("GET", "/metrics")[1]
+        assert named in shared_router.admin("GET", "/v1/status")[1]["config"]["refused"]["reason"]
+        assert "trihull_router_config_refused 1" in shared_router.admin("GET", "/metrics")[1]
         load.wait_more(10)
-        router.fleet_path.write_text(good)
-        router.wait_event("fleet_restored")
+        _replace(shared_router.fleet_path, good)
+        shared_router.wait_event("fleet_restored")
     assert load.lost == []
-    assert router.admin("GET", "/v1/status")[1]["config"]["refused"] is None
+    assert shared_router.admin("GET", "/v1/status")[1]["config"]["refused"] is None
 
 
 def test_a_deleted_fleet_file_changes_nothing(router: Router) -> None:
@@ -129,23 +134,25 @@ def test_a_fleet_by_order_holds_until_the_file_changes(router: Router, standins:
     eventually(lambda: _site_of(router) == "aws", "the file is in force again")
 
 
-def test_a_bad_fleet_by_order_is_refused_with_the_reason(router: Router) -> None:
+def test_a_bad_fleet_by_order_is_refused_with_the_reason(shared_router: Router) -> None:
     for body, text in ((b"{", "not valid JSON"), (b'{"version": 1}', "is missing"), (b'{"version": 9}', "version")):
-        status, answer = router.admin("PUT", "/v1/fleet", body)
+        status, answer = shared_router.admin("PUT", "/v1/fleet", body)
         assert status == 422
         assert text in answer["error"]
-    assert _site_of(router) == "aws"
+    assert _site_of(shared_router) == "aws"
 
 
-def test_orders_from_a_foreign_page_are_not_taken(router: Router) -> None:
-    status, _, _ = ask(f"{router.admin_url}/v1/sites/aws/drain", "POST", b"", {"origin": "http://elsewhere.example"})
+def test_orders_from_a_foreign_page_are_not_taken(shared_router: Router) -> None:
+    status, _, _ = ask(
+        f"{shared_router.admin_url}/v1/sites/aws/drain", "POST", b"", {"origin": "http://elsewhere.example"}
+    )
     assert status == 403
-    assert router.health()["aws"] == "healthy"
+    assert shared_router.health()["aws"] == "healthy"
 
 
-def test_the_admin_api_says_what_it_has_not(router: Router) -> None:
-    assert router.admin("GET", "/healthz") == (200, {"alive": True})
-    assert router.admin("GET", "/nothing")[0] == 404
-    assert router.admin("DELETE", "/v1/fleet")[0] == 405
-    assert any(event["event"] == "ready" for event in router.admin("GET", "/v1/events")[1]["events"])
-    assert "envoy_server_live" in router.admin("GET", "/metrics")[1]
+def test_the_admin_api_says_what_it_has_not(shared_router: Router) -> None:
+    assert shared_router.admin("GET", "/healthz") == (200, {"alive": True})
+    assert shared_router.admin("GET", "/nothing")[0] == 404
+    assert shared_router.admin("DELETE", "/v1/fleet")[0] == 405
+    assert any(event["event"] == "ready" for event in shared_router.admin("GET", "/v1/events")[1]["events"])
+    assert "envoy_server_live" in shared_router.admin("GET", "/metrics")[1]

@@ -1,6 +1,8 @@
 """Residency is a wall: no request of a class ever reaches a site outside it, whatever happens to the sites inside."""
 
+import contextlib
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,13 +38,26 @@ def walled(standins: dict[str, StandIn], **rules: Any) -> Fleet:
     return replace(fleet, sites=sites, routing=Routing(classes=classes, **rules))
 
 
-@pytest.fixture
-def walls(standins: dict[str, StandIn], tmp_path: Path) -> Any:
-    clients = tmp_path / "clients.json"
+@contextlib.contextmanager
+def walling(folder: Path, sites: dict[str, StandIn]) -> Iterator[Router]:
+    clients = folder / "clients.json"
     CLIENTS.write(clients)
-    with router_for(tmp_path / "router", walled(standins), TRIHULL_CLIENTS=str(clients)) as router:
+    with router_for(folder / "router", walled(sites), TRIHULL_CLIENTS=str(clients)) as router:
         eventually(lambda: set(router.health("digits@eu").values()) == {"healthy"}, "sites are healthy")
         eventually(lambda: set(router.health("digits@us").values()) == {"healthy"}, "sites are healthy")
+        yield router
+
+
+@pytest.fixture
+def walls(standins: dict[str, StandIn], tmp_path: Path) -> Iterator[Router]:
+    with walling(tmp_path, standins) as router:
+        yield router
+
+
+@pytest.fixture(scope="module")
+def module_walls(module_standins: dict[str, StandIn], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    """In front of `shared_standins`, for tests that only ask."""
+    with walling(tmp_path_factory.mktemp("walls"), module_standins) as router:
         yield router
 
 
@@ -56,20 +71,25 @@ def reached(site: StandIn) -> int:
     return sum(identity == "client" for _, _, identity in site.asked)
 
 
-def test_the_class_of_a_key_decides_and_nothing_that_a_client_says(walls: Router, standins: dict[str, StandIn]) -> None:
-    assert asked_by(walls, "european") == (200, "aws")
-    assert asked_by(walls, "american") == (200, "azure")
+def test_the_class_of_a_key_decides_and_nothing_that_a_client_says(
+    module_walls: Router, shared_standins: dict[str, StandIn]
+) -> None:
+    assert asked_by(module_walls, "european") == (200, "aws")
+    assert asked_by(module_walls, "american") == (200, "azure")
     forged = {"x-trihull-class": "us", "x-trihull-client": "american", "x-trihull-key": "us/american"}
-    assert asked_by(walls, "european", **forged) == (200, "aws")
-    assert asked_by(walls, "european", **{"x-trihull-site": "azure", "x-trihull-as": "digits@us"}) == (200, "aws")
-    assert reached(standins["azure"]) == 1
+    assert asked_by(module_walls, "european", **forged) == (200, "aws")
+    assert asked_by(module_walls, "european", **{"x-trihull-site": "azure", "x-trihull-as": "digits@us"}) == (
+        200,
+        "aws",
+    )
+    assert reached(shared_standins["azure"]) == 1
 
 
-def test_a_client_without_a_class_is_refused_and_one_of_the_hosts_class_is_not(walls: Router) -> None:
-    assert asked_by(walls, "plain")[0] == 403
-    assert asked_by(walls, "plain", Host="eu.models.example.org") == (200, "aws")
-    assert asked_by(walls, "european", Host="eu.models.example.org") == (200, "aws")
-    assert asked_by(walls, "american", Host="eu.models.example.org")[0] == 403
+def test_a_client_without_a_class_is_refused_and_one_of_the_hosts_class_is_not(module_walls: Router) -> None:
+    assert asked_by(module_walls, "plain")[0] == 403
+    assert asked_by(module_walls, "plain", Host="eu.models.example.org") == (200, "aws")
+    assert asked_by(module_walls, "european", Host="eu.models.example.org") == (200, "aws")
+    assert asked_by(module_walls, "american", Host="eu.models.example.org")[0] == 403
 
 
 def test_without_a_site_inside_the_answer_is_503_and_never_a_leak(walls: Router, standins: dict[str, StandIn]) -> None:
