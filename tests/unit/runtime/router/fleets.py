@@ -1,5 +1,7 @@
 """Fleets for the router's unit tests."""
 
+import functools
+import itertools
 import random
 from dataclasses import replace
 
@@ -53,69 +55,101 @@ HOSTS = ("192.0.2.1", "192.0.2.2", "one.example.org", "two.example.org")
 ADDRESSES = {"192.0.2.1": ("192.0.2.1",), "192.0.2.2": ("192.0.2.2",), "one.example.org": ("192.0.2.3", "192.0.2.4")}
 
 
-@st.composite
-def sites(draw: st.DrawFn, name: str) -> FleetSite:
-    """Any site of a name: with or without endpoint, certificate, address."""
-    host = draw(st.sampled_from(HOSTS))
-    url = f"{draw(st.sampled_from(['http', 'https']))}://{host}:8080"
+# Making a strategy takes longer than drawing from it: each is made once, also those that depend on what was drawn.
+schemes, hosts = st.sampled_from(["http", "https"]), st.sampled_from(HOSTS)
+priorities, weights = st.integers(0, 5), st.integers(1, 1000)
+certificates, states = st.sampled_from([None, CA]), st.sampled_from(SiteState)
+residencies = st.sampled_from(RESIDENCIES)
+capacities = st.sampled_from([None, 0.0, 10.0, 1000.0])
+some_names = st.lists(st.sampled_from(NAMES[:-1]), unique=True, max_size=4)
+some_models = st.dictionaries(st.sampled_from(MODELS), st.just((DIGEST,)), min_size=1)
+classes = st.builds(ResidencyClass, st.lists(residencies, min_size=1, unique=True).map(tuple))
+some_classes = st.dictionaries(st.sampled_from(["strict", "wide", "none"]), classes, max_size=3)
+fleet_policies = st.sampled_from([None, *Policy])
+repeatable_paths = st.sampled_from([(), ("/explain",), ("/explain", "/a/b")])
+hedges = st.sampled_from([None, 0.3])
+limits = st.integers(1, 10_000)
+percentages = st.integers(0, 100)
+
+
+@functools.cache
+def orders(count: int) -> st.SearchStrategy[list[int]]:
+    """Every order of that many."""
+    return st.permutations(range(count))
+
+
+@functools.cache
+def some_or_none(names: tuple[str, ...]) -> st.SearchStrategy[str | None]:
+    return st.sampled_from([None, *names])
+
+
+@functools.cache
+def some_canaries(models: tuple[str, ...], names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Canary]]:
+    some = st.lists(st.sampled_from(names), unique=True, max_size=3).map(tuple)
+    return st.dictionaries(st.sampled_from(models), st.builds(Canary, some, percentages), max_size=2)
+
+
+@functools.cache
+def some_shadows(models: tuple[str, ...], names: tuple[str, ...]) -> st.SearchStrategy[dict[str, Shadow]]:
+    shadow = st.builds(Shadow, st.sampled_from(names), percentages)
+    return st.dictionaries(st.sampled_from(models), shadow, max_size=2)
+
+
+def drawn_site(draw: st.DrawFn, name: str) -> FleetSite:
+    """Draw any site of a name: with or without endpoint, certificate, address."""
+    url = f"{draw(schemes)}://{draw(hosts)}:8080"
     return site(
         name,
-        draw(st.integers(0, 5)),
-        draw(st.integers(1, 1000)),
+        draw(priorities),
+        draw(weights),
         url=url,
-        endpoint=draw(st.sampled_from([None, Endpoint(url, f"{name}.example.org")])),
-        ca_certificate=draw(st.sampled_from([None, CA])),
-        state=draw(st.sampled_from(SiteState)),
-        residency=draw(st.sampled_from(RESIDENCIES)),
-        capacity_per_s=draw(st.sampled_from([None, 0.0, 10.0, 1000.0])),
-        grpc_endpoint=draw(st.sampled_from([None, Endpoint(url, f"{name}.example.org")])),
+        endpoint=Endpoint(url, f"{name}.example.org") if draw(st.booleans()) else None,
+        ca_certificate=draw(certificates),
+        state=draw(states),
+        residency=draw(residencies),
+        capacity_per_s=draw(capacities),
+        grpc_endpoint=Endpoint(url, f"{name}.example.org") if draw(st.booleans()) else None,
     )
 
 
 @st.composite
 def fleets(draw: st.DrawFn) -> Fleet:
     """Any fleet of up to five sites and up to three models; `lab` can always answer."""
-    names = draw(st.lists(st.sampled_from(NAMES[:-1]), unique=True, max_size=4))
-    models = draw(st.dictionaries(st.sampled_from(MODELS), st.just((DIGEST,)), min_size=1))
-    good = site("lab", draw(st.integers(0, 5)), draw(st.integers(1, 1000)))
-    listed = [*(draw(sites(name)) for name in names), good]
-    return Fleet(1, "test", models, tuple(draw(st.permutations(listed))))
-
-
-classes = st.builds(ResidencyClass, st.lists(st.sampled_from(RESIDENCIES), min_size=1, unique=True).map(tuple))
+    names = draw(some_names)
+    models = draw(some_models)
+    good = site("lab", draw(priorities), draw(weights))
+    listed = [*(drawn_site(draw, name) for name in names), good]
+    return Fleet(1, "test", models, tuple(listed[index] for index in draw(orders(len(listed)))))
 
 
 @st.composite
 def ruled_fleets(draw: st.DrawFn) -> Fleet:
     """Any fleet with any rules: classes, hosts of classes, canaries, shadows, hedging, every model."""
     document = draw(fleets())
-    names = [each.name for each in document.sites]
-    some = st.lists(st.sampled_from(names), unique=True, max_size=3).map(tuple)
-    models = st.sampled_from(sorted(document.models))
-    named: dict[str, ResidencyClass] = draw(
-        st.dictionaries(st.sampled_from(["strict", "wide", "none"]), classes, max_size=3)
-    )
+    names = tuple(sorted(each.name for each in document.sites))
+    models = tuple(sorted(document.models))
+    named: dict[str, ResidencyClass] = draw(some_classes)
     hosted = draw(st.booleans())
     if named and hosted:
         first = sorted(named)[0]
         named[first] = replace(named[first], hosts=("eu.example.org", "*.eu.example.org"))
     routing = Routing(
-        policy=draw(st.sampled_from([None, *Policy])),
+        policy=draw(fleet_policies),
         any_model=draw(st.booleans()),
         classes=named,
-        default_class=draw(st.sampled_from([None, *sorted(named)])),
-        canaries=draw(st.dictionaries(models, st.builds(Canary, some, st.integers(0, 100)), max_size=2)),
-        shadows=draw(
-            st.dictionaries(models, st.builds(Shadow, st.sampled_from(names), st.integers(0, 100)), max_size=2)
-        ),
-        repeatable=draw(st.sampled_from([(), ("/explain",), ("/explain", "/a/b")])),
-        hedge_after_s=draw(st.sampled_from([None, 0.3])),
-        max_in_flight=draw(st.integers(1, 10_000)),
+        default_class=draw(some_or_none(tuple(sorted(named)))),
+        canaries=draw(some_canaries(models, names)),
+        shadows=draw(some_shadows(models, names)),
+        repeatable=draw(repeatable_paths),
+        hedge_after_s=draw(hedges),
+        max_in_flight=draw(limits),
     )
     return replace(document, routing=routing)
 
 
-reasons = st.dictionaries(st.sampled_from(MODELS), st.just("it answers 4"), max_size=2)
+reasons = st.sampled_from(  # of up to two models
+    [dict.fromkeys(few, "it answers 4") for count in range(3) for few in itertools.combinations(MODELS, count)]
+)
 single_healths = st.builds(
     SiteHealth,
     up=st.booleans(),
@@ -146,7 +180,7 @@ clients = st.none() | st.builds(Clients, st.just(1), st.lists(some_clients, min_
 def drawn_fleet(rng: random.Random, authority: str = CA) -> Fleet:
     """Any fleet with any rules, as `ruled_fleets`, but some fifty times faster: for tests of thousands."""
 
-    def drawn_site(name: str) -> FleetSite:
+    def any_site(name: str) -> FleetSite:
         url = f"{rng.choice(['http', 'https'])}://{rng.choice(HOSTS)}:8080"
         return site(
             name,
@@ -162,7 +196,7 @@ def drawn_fleet(rng: random.Random, authority: str = CA) -> Fleet:
         )
 
     names = rng.sample(NAMES[:-1], rng.randint(0, 4))
-    listed = [*(drawn_site(name) for name in names), site("lab", rng.randint(0, 5), rng.randint(1, 1000))]
+    listed = [*(any_site(name) for name in names), site("lab", rng.randint(0, 5), rng.randint(1, 1000))]
     models = rng.sample(MODELS, rng.randint(1, 3))
     residencies = [tuple(rng.sample(RESIDENCIES, rng.randint(1, 3))) for _ in range(rng.randint(0, 3))]
     named = {name: ResidencyClass(each) for name, each in zip(("strict", "wide", "none"), residencies, strict=False)}

@@ -32,6 +32,7 @@ def endpoints(draining: bool) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({**fixed, "health_status": st.just("DRAINING")} if draining else fixed)
 
 
+ENDPOINTS = endpoints(draining=False) | endpoints(draining=True)
 ASSIGNMENTS = st.fixed_dictionaries(
     {
         "@type": st.just(TYPE),
@@ -42,7 +43,7 @@ ASSIGNMENTS = st.fixed_dictionaries(
                 {
                     "priority": NUMBERS,
                     "locality": st.fixed_dictionaries({"region": TEXT, "zone": TEXT}),
-                    "lb_endpoints": st.lists(st.booleans().flatmap(endpoints), min_size=1, max_size=4),
+                    "lb_endpoints": st.lists(ENDPOINTS, min_size=1, max_size=4),
                 }
             ),
             min_size=1,
