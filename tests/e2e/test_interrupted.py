@@ -7,45 +7,44 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import Packaged
 from trihull_packaging import builder
 from trihull_packaging.builder import Options
 from trihull_packaging.progress import Progress
 from trihull_runtime.artifacts.registry.layout import platform_image
 from trihull_runtime.contract import Release
 
-DIGITS = Path(__file__).parents[2] / "stacks" / "models" / "digits"
 TRIHULL = (sys.executable, "-c", "from trihull_runtime.cli import main; main()")
 STEPS = ("lock", "train", "convert", "parity", "evaluate", "layers", "index", "attest", "release")
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("interrupted")
-    shutil.copytree(DIGITS, folder / "digits", ignore=shutil.ignore_patterns("model.lock"))
-    return folder / "digits"
-
-
-@pytest.fixture(scope="module")
-def cache(model: Path) -> Path:
-    return model.parent / "cache"
-
-
-@pytest.fixture(autouse=True)
-def environment(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIHULL_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
-def whole(model: Path, cache: Path) -> Iterator[Release]:
+def cache(
+    packaged: Packaged, warm_cache: Callable[[Path], None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A cache that a killed build may leave in any state."""
+    folder = tmp_path_factory.mktemp("cache")
+    warm_cache(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRIHULL_CACHE", str(cache))
-        yield builder.package_model(model, model.parent / "whole", Options(), Progress())
+        patch.setenv("TRIHULL_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def model(packaged: Packaged, cache: Path) -> Path:
+    assert cache.is_dir()
+    return packaged.model
+
+
+@pytest.fixture
+def whole(packaged: Packaged) -> Release:
+    return packaged.release
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -63,20 +62,36 @@ def assert_whole(folder: Path, wanted: Release) -> None:
         platform_image(folder / found.image.layout, found.image.index_digest, platform)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_build_killed_in_any_step_leaves_what_was_there(
-    step: str, model: Path, cache: Path, whole: Release, tmp_path: Path
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pytest.param(("lock", "train", "layers", "release"), id="one after another"),
+        *(pytest.param((step,), id=step, marks=pytest.mark.nightly) for step in STEPS),
+    ],
+)
+def test_builds_killed_in_any_step_leave_what_was_there_and_the_next_goes_through(
+    steps: tuple[str, ...], model: Path, cache: Path, packaged: Packaged, whole: Release, tmp_path: Path
 ) -> None:
     target, folder = tmp_path / "out", tmp_path / "digits"
     shutil.copytree(model, folder)
+    shutil.copytree(packaged.target, target)
+    for step in steps:
+        killed_in(step, folder, target, cache)
+        assert_whole(target, whole)  # the new one is equal to the old one, so both are what may be there
+    assert builder.package_model(model, target, Options(), Progress()) == whole
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "digits"}
+
+
+def killed_in(step: str, model: Path, target: Path, cache: Path) -> None:
+    """Begin a build and kill it in a step; before the last ones it has written nothing to `target`."""
+    lock = (model / "model.lock").read_bytes()
     if step == "lock":  # it is made by the build itself, then
-        (folder / "model.lock").unlink()
+        (model / "model.lock").unlink()
     if step == "layers":
         shutil.rmtree(cache / "packaging" / "layers")
-    shutil.copytree(model.parent / "whole", target)
     before = snapshot(target)
     process = subprocess.Popen(
-        [*TRIHULL, "package", str(folder), "--output", str(target)],
+        [*TRIHULL, "package", str(model), "--output", str(target)],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stderr is not None
@@ -93,9 +108,7 @@ def test_a_build_killed_in_any_step_leaves_what_was_there(
         process.stderr.close()
     if step not in ("index", "attest", "release"):
         assert snapshot(target) == before
-    assert_whole(target, whole)  # the new one is equal to the old one, so both are what may be there
-    assert builder.package_model(model, target, Options(), Progress()) == whole
-    assert {path.name for path in tmp_path.iterdir()} == {"out", "digits"}
+    (model / "model.lock").write_bytes(lock)
 
 
 def on_a_small_disk(disk: Path, size: str, script: str) -> subprocess.CompletedProcess[str]:
@@ -112,13 +125,12 @@ def on_a_small_disk(disk: Path, size: str, script: str) -> subprocess.CompletedP
 
 
 def test_a_full_disk_is_one_clear_message_and_leaves_what_was_there(
-    model: Path, whole: Release, tmp_path: Path
+    model: Path, packaged: Packaged, tmp_path: Path
 ) -> None:
-    assert whole.image.platforms
     disk = tmp_path / "disk"
     script = f"""
         mkdir {disk}/out
-        cp {model.parent / "whole"}/*.json {disk}/out
+        cp {packaged.target}/*.json {disk}/out
         before=$(find {disk} -type f | sort | xargs sha256sum)
         code=0
         "$@" package {model} --output {disk}/out || code=$?

@@ -218,8 +218,13 @@ def test_a_second_deploy_changes_nothing(project: Project) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_frozen_site_loses_nothing_either(project: Project) -> None:
-    result = project.trihull("drill", "local", "--site", "aws", "--kind", "freeze", "--report-dir", "build/freeze")
+    short = ("--before", "2", "--outage", "6", "--after", "8", "--report-dir", "build/freeze")
+    result = project.trihull("drill", "local", "--site", "aws", "--kind", "freeze", *short)
     assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads((project.folder / "build/freeze/report.json").read_text())
+    assert (report["lost"], report["wrong"]) == (0, 0)
+    assert report["moved_after_s"] is not None
+    assert report["came_back_after_s"] is not None
 
 
 @pytest.mark.timeout(600)
