@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,9 @@ def test_nothing_names_a_path_of_the_machine_it_was_written_on() -> None:
     places = re.compile(rb"(?<![\w./-])/(work|root|farm)/")
     texts = [path for path in tracked() if path.suffix not in {".onnx", ".png"} and path.name != Path(__file__).name]
     assert not [str(path) for path in texts if places.search(path.read_bytes())]
+
+
+def test_every_test_has_a_name_of_its_own(request: pytest.FixtureRequest) -> None:
+    """Of tests with one name, pytest-xdist runs one, and says nothing of the others."""
+    counts = Counter(item.nodeid for item in request.session.items)
+    assert not {name: count for name, count in counts.items() if count > 1}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -118,15 +119,27 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     return body
 
 
-@pytest.mark.timeout(300)
-@SCHEMA.parametrize()
-@settings(
-    max_examples=20,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-)
-def test_whatever_is_sent_gets_a_described_answer(case: "schemathesis.Case[Any]", api: Router) -> None:
-    case.call_and_validate(base_url=api.admin_url, checks=CHECKS)
+def whatever_is_sent_gets_a_described_answer(method: str, path: str) -> Callable[..., None]:
+    """Make the test of one operation; those of `SCHEMA.parametrize()` have one name, and xdist runs one of a name."""
+
+    @pytest.mark.timeout(300)
+    @SCHEMA.include(method=method.upper(), path=path).parametrize()
+    @settings(
+        max_examples=20,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+    def test(case: "schemathesis.Case[Any]", api: Router) -> None:
+        case.call_and_validate(base_url=api.admin_url, checks=CHECKS)
+
+    return test
+
+
+for _method, _path in OPERATIONS:
+    _name = re.sub(r"\W+", "_", f"{_method}{_path}")
+    globals()[f"test_whatever_is_sent_gets_a_described_answer_{_name}"] = whatever_is_sent_gets_a_described_answer(
+        _method, _path
+    )

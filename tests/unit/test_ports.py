@@ -1,5 +1,6 @@
 """Reserved ports: nobody gets the same twice, however many processes ask at once."""
 
+import json
 import os
 import signal
 import socket
@@ -28,7 +29,7 @@ import os
 from tests.ports import free_ports
 before = free_ports(200)
 child = os.fork()
-print(*before, *free_ports(200), flush=True)
+os.write(1, f"{before + free_ports(200)}\\n".encode())  # at once: two processes write here
 if child:
     os.waitpid(child, 0)
 """
@@ -76,7 +77,7 @@ def test_processes_that_take_hundreds_at_once_get_none_twice() -> None:
 
 def test_a_process_never_gets_a_port_twice_and_its_forked_child_none_of_them() -> None:
     result = subprocess.run([sys.executable, "-c", FORKS], cwd=ROOT, capture_output=True, text=True, check=True)
-    parent, child = (set(map(int, line.split())) for line in result.stdout.splitlines())
+    parent, child = (set(json.loads(line)) for line in result.stdout.splitlines())
     assert len(parent) == len(child) == 400
     assert len(parent | child) == 600  # what was reserved before the fork stands in both lines
 
