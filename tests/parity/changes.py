@@ -18,7 +18,7 @@ import yaml
 from tests.parity import mocks
 from tests.parity.mocks import Key, Recording, Resource
 from tests.parity.tokens import PROVISIONED
-from trihull_infra import site
+from trihull_infra import kubernetes_versions, site
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.plugins.diff import Change, compare
 from trihull_infra.emulators.plugins.tls import IN_PLACE
@@ -50,6 +50,7 @@ def _on_every_cloud(key: str, each: Mapping[str, object]) -> Callable[[Environme
     return change
 
 
+OFFERED = kubernetes_versions.offered(PROVISIONED)  # changes begin one version below the newest
 ACCELERATORS = {"machine": "t4", "nodes_max": 4, "spot_share": 0}
 CI = {"issuer": "https://token.actions.githubusercontent.com", "subject": "repo:acme/models:environment:prod"}
 ADMINISTRATORS = {
@@ -80,7 +81,7 @@ CHANGES: dict[str, Callable[[Environment], None]] = {
     "Arm serving machines": _set("pools.serving.machine", "small-arm"),
     "half of serving on spot": _set("pools.serving.spot_share", 0.5),
     "a pool of accelerators": _accelerators,
-    "the next Kubernetes version": _set("kubernetes_version", "1.35"),
+    "the next Kubernetes version": _set("kubernetes_version", OFFERED[-1]),
     "a tag": _set("tags", {"team": "search"}),
     "another owner": _set("owner", "platform"),
     "a cost centre": _set("cost_centre", "models"),
@@ -188,7 +189,7 @@ def _why(told: str) -> str:
 def local() -> Environment:
     """Return the environment that changes begin from."""
     value: Environment = yaml.safe_load((ROOT / "stacks/environments/local.yaml").read_text())
-    return value
+    return {**value, "kubernetes_version": OFFERED[-2]}
 
 
 def table(cloud: Cloud) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from trihull_infra.demands import ReleasesSpec
 from trihull_infra.domain import DnsSpec
 from trihull_infra.errors import SpecError
 from trihull_infra.routers import RoutingSpec, Timings
+from trihull_infra.spec import fitting, offered
 from trihull_infra.spec.base import Spec, Tags
 from trihull_infra.spec.pools import PoolSpec, PoolsSpec
 from trihull_infra.spec.settings import (
@@ -31,6 +32,7 @@ from trihull_infra.spec.settings import (
     UpgradesSpec,
 )
 from trihull_infra.spec.sites import SiteSpec
+from trihull_infra.strict_yaml import ElsewhereError
 
 CURRENT: Final = 1
 
@@ -68,7 +70,10 @@ class Environment(Spec):
         default_factory=dict, description="more tags, name to value, both of a-z 0-9 _ - (Google Cloud's rule)"
     )
     protect: bool = Field(description="true or false: whether clusters, keys and data are guarded against deletion")
-    kubernetes_version: str = Field(pattern=r"^1\.[1-9][0-9]$", description='a minor version in quotes, such as "1.34"')
+    kubernetes_version: str = Field(
+        pattern=r"^1\.[1-9][0-9]$",
+        description="a minor version in quotes, one that every cloud of the environment offers (data/kubernetes.toml)",
+    )
     upgrades: UpgradesSpec = Field(default=UpgradesSpec(), description="when the clouds may patch")
     sites: SitesSpec = Field(alias="clouds", description="the clouds and what each is asked for")  # type: ignore[valid-type]  # made from Cloud
     api_server: ApiServerSpec = Field(description="who reaches the API servers")
@@ -93,6 +98,15 @@ class Environment(Spec):
             raise ValueError(f"expected other names than trihull's own: {', '.join(taken)}")
         return value
 
+    @field_validator("sites")
+    @classmethod
+    def _offered_by_the_clouds(cls, value: Any, info: ValidationInfo) -> Any:
+        sites = {cloud: getattr(value, cloud) for cloud in _present(value)}
+        name, version = info.data.get("name", ""), info.data.get("kubernetes_version")
+        if problems := offered.problems(name, version, sites):
+            raise ElsewhereError(problems)
+        return value
+
     @field_validator("pools")
     @classmethod
     def _machines_that_every_cloud_has(cls, value: PoolsSpec, info: ValidationInfo) -> PoolsSpec:
@@ -111,6 +125,9 @@ class Environment(Spec):
         pools: PoolsSpec | None = info.data.get("pools")
         if pools is not None and value.pool not in pools.of_workloads:
             raise ValueError(f"expected pool to be one of pools, found {value.pool}; ask for it in pools.{value.pool}")
+        clouds = [cloud for cloud in _present(info.data.get("sites")) if specs.provisions(cloud)]
+        if pools is not None and (problems := fitting.problems(value, pools.of_workloads[value.pool], clouds)):
+            raise ElsewhereError(problems)
         return value
 
     @field_validator("routing")
@@ -172,10 +189,12 @@ def load(name: str, folder: Path) -> Environment:
     path = folder / f"{name}.yaml"
     if "/" in name or not path.is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
-        raise SpecError(f"{path}: there is no environment {name!r}; environments here: {there}")
+        like = strict_yaml.suggestion(name, there.split(", "))
+        raise SpecError(f"{path}: there is no environment {name!r}; environments here: {there}{like}")
     found = strict_yaml.read(path, Environment, {"name": name})
     if problems := organisation.load(folder).problems(found):
-        raise SpecError("\n".join(f"{path}: {problem}" for problem in problems))
+        lines = [(strict_yaml.line(path, problem.partition(": ")[0]), problem) for problem in problems]
+        raise SpecError("\n".join(f"{path}:{line}: {problem}" for line, problem in lines))
     return found
 
 

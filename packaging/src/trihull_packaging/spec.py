@@ -2,22 +2,13 @@
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
+from trihull_packaging import strict_yaml
 from trihull_packaging.errors import SpecError
+from trihull_packaging.strict_yaml import AtError
 from trihull_runtime.contract.codec import DIGEST, NAME
 from trihull_runtime.contract.manifest import DataType, Signature, Tensor
 
@@ -42,7 +33,7 @@ def _skops(value: str) -> str:
 
 def _metric(value: str) -> str:
     if value not in METRICS:
-        raise ValueError(f"is no metric; known: {', '.join(METRICS)}")
+        raise ValueError(f"is no metric; known: {', '.join(METRICS)}{strict_yaml.suggestion(value, METRICS)}")
     return value
 
 
@@ -77,94 +68,117 @@ class _Strict(BaseModel):
 class TensorSpec(_Strict):
     """One input or output; sizes of -1 are free, the first axis is the batch."""
 
-    name: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,127}$")
-    datatype: Literal["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"]
-    shape: list[Annotated[StrictInt, Field(ge=-1)]] = Field(min_length=1)
+    name: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,127}$", description="a name of A-Z a-z 0-9 _ . -, no digit first"
+    )
+    datatype: Literal["BOOL", "INT32", "INT64", "FP32", "FP64", "BYTES"] = Field(
+        description="one of BOOL, INT32, INT64, FP32, FP64, BYTES"
+    )
+    shape: list[Annotated[StrictInt, Field(ge=-1)]] = Field(
+        min_length=1, description="a list of sizes, -1 where any is right, such as [-1, 64]"
+    )
 
 
 class SignatureSpec(_Strict):
     """What the model takes and gives: one input of numbers, and the outputs `label` and `probabilities`."""
 
-    inputs: list[TensorSpec] = Field(min_length=1, max_length=1)
-    outputs: list[TensorSpec] = Field(min_length=2, max_length=2)
+    inputs: list[TensorSpec] = Field(min_length=1, max_length=1, description="a list of one input")
+    outputs: list[TensorSpec] = Field(
+        min_length=2, max_length=2, description="a list of two outputs, label and probabilities"
+    )
 
     @model_validator(mode="after")
     def _outputs_of_a_classifier(self) -> Self:
         names = [tensor.name for tensor in self.outputs]
         if names != ["label", "probabilities"]:
-            raise ValueError(f"outputs: must be label and probabilities, in this order, not {', '.join(names)}")
+            raise AtError(("outputs",), f"must be label and probabilities, in this order, found {', '.join(names)}")
         if self.inputs[0].datatype != "FP32":
-            raise ValueError(f"inputs[0].datatype: must be FP32, not {self.inputs[0].datatype}")
+            raise AtError(("inputs", 0, "datatype"), f"must be FP32, found {self.inputs[0].datatype}")
         return self
 
 
 class TrainSpec(_Strict):
     """The script that makes the model: it is given a folder to leave the artifact and the test split in."""
 
-    script: File
-    time_limit_s: Annotated[StrictInt, Field(ge=1, le=86_400)] = 600
+    script: File = Field(description="the training script, a file inside the model's folder")
+    time_limit_s: Annotated[StrictInt, Field(ge=1, le=86_400)] = Field(
+        default=600, description="a whole number of seconds from 1 to 86400"
+    )
 
 
 class ParitySpec(_Strict):
     """How far the converted model's probabilities may be from the trained one's."""
 
-    tolerance: Annotated[StrictFloat, Field(gt=0, le=0.01)] = 1e-4
+    tolerance: Annotated[StrictFloat, Field(gt=0, le=0.01)] = Field(
+        default=1e-4, description="a number above 0 and at most 0.01, such as 0.0001"
+    )
 
 
 class EvaluationSpec(_Strict):
     """What the test split must give at least: metric -> minimum."""
 
-    gates: dict[Annotated[str, AfterValidator(_metric)], Share] = Field(min_length=1)
+    gates: dict[Annotated[str, AfterValidator(_metric)], Share] = Field(
+        min_length=1, description="metrics, each with its minimum from 0 to 1, such as accuracy: 0.9"
+    )
+
+
+_MEGABYTES: Final = "a whole number of MB, at least 1"
 
 
 class BudgetSpec(_Strict):
     """How large each layer may be, in MB (10^6 bytes) as it is pushed; a GPU's libraries are far beyond these."""
 
-    base: Megabytes = 40
-    dependencies: Megabytes = 120
-    runtime: Megabytes = 5
-    model: Megabytes = 2_000
+    base: Megabytes = Field(default=40, description=_MEGABYTES)
+    dependencies: Megabytes = Field(default=120, description=_MEGABYTES)
+    runtime: Megabytes = Field(default=5, description=_MEGABYTES)
+    model: Megabytes = Field(default=2_000, description=_MEGABYTES)
 
 
 class ImageSpec(_Strict):
     """What the image is made for: `packages` are PEP 508 requirements, beside the model server's own."""
 
-    platforms: list[Platform] = Field(default=["linux/amd64", "linux/arm64"], min_length=1)
-    packages: list[Annotated[str, AfterValidator(_requirement)]] = []
-    gpu: bool = False
-    budgets_mb: BudgetSpec = BudgetSpec()
+    platforms: list[Platform] = Field(
+        default=["linux/amd64", "linux/arm64"], min_length=1, description="a list of linux/amd64, linux/arm64 or both"
+    )
+    packages: list[Annotated[str, AfterValidator(_requirement)]] = Field(
+        default=[], description="a list of requirements, such as xgboost>=3"
+    )
+    gpu: bool = Field(default=False, description="true or false: whether the image is made for NVIDIA's devices")
+    budgets_mb: BudgetSpec = Field(default=BudgetSpec(), description="keys and values: how large each layer may be")
 
     @model_validator(mode="after")
     def _no_platform_twice(self) -> Self:
         if len(set(self.platforms)) != len(self.platforms):
-            raise ValueError("platforms: names a platform twice")
+            raise AtError(("platforms",), "names a platform twice")
         return self
 
 
 class ModelSpec(_Strict):
     """All of model.yaml."""
 
-    name: str = Field(pattern=f"^{NAME}$")
-    version: str = Field(pattern=VERSION)
-    framework: Literal["scikit-learn"]
-    requirements: File
-    train: TrainSpec
-    artifact: Annotated[str, AfterValidator(_skops)]
-    signature: SignatureSpec
-    classes: list[str] = Field(min_length=2)
-    parity: ParitySpec = ParitySpec()
-    evaluation: EvaluationSpec
-    image: ImageSpec = ImageSpec()
-    base: Annotated[str, AfterValidator(_base)] | None = None
+    name: str = Field(pattern=f"^{NAME}$", description="a short name of a-z 0-9 -, a letter or digit at both ends")
+    version: str = Field(pattern=VERSION, description="text of A-Z a-z 0-9 . _ -, at most 64, such as 1.0.0")
+    framework: Literal["scikit-learn"] = Field(description="the word scikit-learn")
+    requirements: File = Field(description="the lock of the training packages, a file inside the model's folder")
+    train: TrainSpec = Field(description="keys and values: the training script and its time limit")
+    artifact: Annotated[str, AfterValidator(_skops)] = Field(description="the name of a .skops file")
+    signature: SignatureSpec = Field(description="keys and values: the model's inputs and outputs")
+    classes: list[str] = Field(min_length=2, description="a list of at least two class names, as text")
+    parity: ParitySpec = Field(default=ParitySpec(), description="keys and values: how exact the conversion must be")
+    evaluation: EvaluationSpec = Field(description="keys and values: what the test split must give at least")
+    image: ImageSpec = Field(default=ImageSpec(), description="keys and values: what the image is made for")
+    base: Annotated[str, AfterValidator(_base)] | None = Field(
+        default=None, description="a base image by digest, such as HOST/REPOSITORY@sha256:..."
+    )
 
     @model_validator(mode="after")
     def _classes_are_columns(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
-            raise ValueError("classes: names a class twice")
+            raise AtError(("classes",), "names a class twice")
         columns = self.signature.outputs[1].shape[-1]
         if columns != len(self.classes):
-            raise ValueError(
-                f"signature.outputs[1].shape: ends in {columns}, but there are {len(self.classes)} classes"
+            raise AtError(
+                ("signature", "outputs", 1, "shape"), f"ends in {columns}, but there are {len(self.classes)} classes"
             )
         return self
 
@@ -187,31 +201,24 @@ def load(folder: Path) -> ModelSpec:
         raise SpecError(f"{folder}: {hint}; docs/packaging.md says what a model's folder holds") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read: {error}") from error
-    spec = parse(text, str(path))
+    document = strict_yaml.parse(text, str(path), ModelSpec)
+    spec = document.model
+    files = {("requirements",): spec.requirements, ("train", "script"): spec.train.script}
     problems = [
-        f"{key}: {name} is not in {folder}"
-        for key, name in (("requirements", spec.requirements), ("train.script", spec.train.script))
+        document.problem(place, f"{name} is not in {folder}")
+        for place, name in files.items()
         if not (folder / name).is_file()
     ]
     if not problems:
-        problems = unpinned(folder / spec.requirements)
+        problems = [document.problem(("requirements",), one) for one in unpinned(folder / spec.requirements)]
     if problems:
-        raise SpecError(_joined(str(path), problems))
+        raise SpecError("\n".join(problems))
     return spec
 
 
 def parse(text: str, source: str) -> ModelSpec:
     """Return what YAML text says; `source` is what errors call it. Raises `SpecError` as `load` does."""
-    try:
-        value = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  # a SafeLoader that also refuses a key given twice
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: is not valid YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise SpecError(f"{source}: expected keys and values, found {type(value).__name__}")
-    try:
-        return ModelSpec.model_validate(value)
-    except ValidationError as error:
-        raise SpecError(_joined(source, [_problem(detail) for detail in error.errors()])) from error
+    return strict_yaml.parse(text, source, ModelSpec).model
 
 
 def unpinned(requirements: Path) -> list[str]:
@@ -224,56 +231,12 @@ def unpinned(requirements: Path) -> list[str]:
             continue
         entries += 1
         if entry.startswith("-"):
-            problems.append(
-                f"requirements: {requirements.name} has the option {entry.split()[0]}; it may hold packages only"
-            )
+            problems.append(f"{requirements.name} has the option {entry.split()[0]}; it may hold packages only")
         elif "==" not in entry.split(";")[0] or "--hash=" not in entry:
             name = re.split(r"[ =<>!~;\[]", entry)[0]
-            problems.append(f"requirements: {name} has no version with hashes; run uv pip compile --generate-hashes")
-    return problems or ([] if entries else [f"requirements: {requirements.name} names no package"])
-
-
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's reads ten times as fast, where it is there
-
-
-class _UniqueKeys(Loader):  # type: ignore[misc]  # one of the two
-    """YAML in which a key that is given twice is an error, not silently the last one."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, str) else id(key_node))
-        result: dict[Any, Any] = super().construct_mapping(node, deep)
-        return result
+            problems.append(f"{name} has no version with hashes; run uv pip compile --generate-hashes")
+    return problems or ([] if entries else [f"{requirements.name} names no package"])
 
 
 def _tensors(tensors: list[TensorSpec]) -> tuple[Tensor, ...]:
     return tuple(Tensor(tensor.name, DataType(tensor.datatype), tuple(tensor.shape)) for tensor in tensors)
-
-
-def _problem(detail: ErrorDetails) -> str:
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"] if part != "[key]")
-    place = re.sub(r"\.(float|int|constrained-\w+)$", "", place.removeprefix("."))
-    message = detail["msg"].removeprefix("Value error, ")
-    match detail["type"]:
-        case "extra_forbidden":
-            message = "is unknown"
-        case "missing":
-            message = "is missing"
-        case "value_error":
-            pass
-        case "model_type" | "model_attributes_type":
-            message = f"expected keys and values, found {detail['input']!r:.60}"
-        case _:
-            message = f"{message[:1].lower()}{message[1:]}, found {detail['input']!r:.60}"
-    return f"{place}: {message}" if place else message
-
-
-def _joined(source: str, problems: list[str]) -> str:
-    unique = list(dict.fromkeys(problems))  # both members of a union complain of the same value
-    return f"{source}: {unique[0]}" if len(unique) == 1 else "\n  ".join([f"{source}:", *unique])

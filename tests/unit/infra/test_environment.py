@@ -80,12 +80,26 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("clouds.gcp.project", ..., "clouds.gcp.project", "is missing; expected a project id"),
         ("clouds", {}, "clouds", "expected at least one of aws, gcp, azure"),
         ("protect", "no", "protect", 'expected true or false: whether clusters, keys and data are guarded'),
-        ("kubernetes_version", 1.34, "kubernetes_version", 'a minor version in quotes, such as "1.34", found 1.34'),
+        ("kubernetes_version", 1.34, "kubernetes_version", 'a minor version in quotes, one that every cloud'),
+        ("kubernetes_version", 1.34, "kubernetes_version", 'found 1.34; write it in quotes: "1.34"'),
+        ("kubernetes_version", "1.19", "kubernetes_version", 'found "1.19", which aws and gcp and azure have not'),
+        ("kubernetes_version", "1.99", "kubernetes_version", 'every cloud of the environment offers, 1.31, 1.32, 1.33'),
+        ("kubernetes_version", "1.37", "kubernetes_version", 'found "1.37", which aws and gcp have not'),
+        ("clouds.aws.region", "eu-centrl-1", "clouds.aws.region", 'found "eu-centrl-1"; did you mean eu-central-1;'),
+        ("clouds.gcp.region", "europe-west5", "clouds.gcp.region", "a region of gcp (data/regions.toml), found"),
+        ("clouds.azure.region", "westeurop", "clouds.azure.region", "; did you mean westeurope; a region that"),
+        ("clouds.aws.account", "210987654321", "clouds.aws.account", 'expected "123456789012", which is the emulators'),
+        ("clouds.gcp.project", "my-models", "clouds.gcp.project", 'expected "trihull-local", which is the emulators'),
+        ("clouds.azure.subscription", "0" * 8 + "-1111-1111-1111-" + "0" * 12, "clouds.azure.subscription",
+         "a real subscription belongs in an environment of another name"),
+        ("serving.cpu", "2", "serving.cpu", "at most 1900m, which is what a node of pool serving has"),
+        ("serving.memory", "8Gi", "serving.memory", "at most 6248Mi, which is what a node of pool serving has"),
+        ("pools.serving.machine", "small-arm-2", "pools.serving.machine", "; did you mean small-arm?"),
         ("kubernetes_version", "latest", "kubernetes_version", 'found "latest"'),
         ("clouds.aws.account", 123456789012, "clouds.aws.account", "a 12-digit account number, in quotes"),
         ("clouds.aws.account", "12345678901٣", "clouds.aws.account", "a 12-digit account number"),
         ("clouds.aws.zones", ["eu-central-1a"], "clouds.aws.zones", "two or three zones"),
-        ("clouds.aws.zones", ["eu-central-1a", "us-east-1a"], "clouds.aws.zones", "found 'us-east-1a'"),
+        ("clouds.aws.zones", ["eu-central-1a", "us-east-1a"], "clouds.aws.zones", 'found "us-east-1a"'),
         ("clouds.gcp.zones", ["europe-west4-a", "europe-west4-a"], "clouds.gcp.zones", "expected different zones"),
         ("clouds.azure.zones", ["1", "9"], "clouds.azure.zones.1", 'found "9"'),
         ("clouds.aws.administrators", [], "clouds.aws.administrators", "found an empty list"),
@@ -104,7 +118,7 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("serving.pool", "accelerator", "serving", "found accelerator; ask for it in pools.accelerator"),
         ("serving.pool", "system", "serving.pool", "the pool that replicas run on"),
         ("serving.accelerators", 1, "serving.accelerators", "say `pool: accelerator`"),
-        ("serving.cpu", "0.25", "serving.cpu", "a CPU request such as 250m or 2"),
+        ("serving.cpu", "a lot", "serving.cpu", "a CPU request such as 250m or 0.5 or 4"),
         ("serving.memory", "512M", "serving.memory", "such as 512Mi"),
         ("api_server.authorised_networks", ["0.0.0.0/0"], "api_server.authorised_networks",
          "found 0.0.0.0/0, which is everybody; if that is meant, say `open_to_everybody: true`"),
@@ -142,7 +156,7 @@ def test_a_cloud_that_the_environment_lacks_is_named() -> None:
         ("tags", {"Team": "x"}, "tags.Team", "a-z 0-9"),
         ("tags", ["a"], "tags", "found a list"),
         ("version", 2, "version", "expected the number 1, found 2"),
-        ("name", "prod", "name", "expected local, as the file is called, found 'prod'"),
+        ("name", "prod", "name", 'expected local, as the file is called, found "prod"'),
         ("clouds.aws", None, "clouds", "expected"),
     ],
 )  # fmt: skip
@@ -238,7 +252,7 @@ def test_broken_yaml_is_told_with_its_line(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (problem,) = refused(tmp_path, "version: 1\nname: local\nname: local\n")
-    assert problem.endswith(":3: is not valid YAML: 'name' stands twice")
+    assert problem.endswith(':3: is not valid YAML: "name" stands twice')
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text", "42"])

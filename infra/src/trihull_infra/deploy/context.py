@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from trihull_infra import engine, environment
+from trihull_infra import emulated, engine, environment
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.stacks import Action, Project, Task
 from trihull_infra.environment import Environment
@@ -17,7 +17,7 @@ from trihull_runtime.contract import ContractError, EnvironmentReleases, Fleet
 from trihull_runtime.contract.codec import Document, write_file
 from trihull_runtime.errors import UsageError
 
-EMULATED: Final = "local"  # the one environment whose clouds are emulated: its stacks are `local` and `local-*`
+EMULATED: Final = emulated.ENVIRONMENT
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from trihull_infra.cloud import Cloud
+from trihull_infra.emulated import ACCOUNTS, ENVIRONMENT
 from trihull_infra.emulators.plugins.values import UNKNOWN
 from trihull_infra.errors import EmulatorError
 
-ACCOUNT: Final = "123456789012"  # moto's default account
-PROJECT: Final = "trihull-local"
-SUBSCRIPTION: Final = "00000000-0000-0000-0000-000000000000"
-ENVIRONMENT: Final = "local"  # its stacks are called so (dns, one for all clouds) or `local-<cloud>`
+ACCOUNT: Final = ACCOUNTS[Cloud.AWS]
+PROJECT: Final = ACCOUNTS[Cloud.GCP]
+SUBSCRIPTION: Final = ACCOUNTS[Cloud.AZURE]
 STACK_PREFIX: Final = f"{ENVIRONMENT}-"
 
 

@@ -4,13 +4,14 @@ It is written beside its place under another name, and renamed when it is whole;
 that looks like a project.
 """
 
+import datetime
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from trihull_infra import schema
+from trihull_infra import kubernetes_versions, schema
 from trihull_infra.cloud import Cloud
 from trihull_infra.init import requirements
 from trihull_infra.init.requirements import VENDOR, Requirements
@@ -50,7 +51,10 @@ def write(target: Path, cloud: Cloud, needed: Requirements | None = None) -> lis
             environments = whole / "stacks" / "environments"
             shutil.copyfile(PACKAGE / "clouds" / f"{cloud}.yaml", environments / "dev.yaml")
             for file in sorted(environments.glob("*.yaml*")):
-                file.write_text(SCHEMA_LINE + file.read_text(encoding="utf-8"), encoding="utf-8")
+                text = SCHEMA_LINE + file.read_text(encoding="utf-8")
+                clouds = [cloud] if file.name == "dev.yaml" else list(Cloud)
+                version = kubernetes_versions.default(clouds, datetime.datetime.now(datetime.UTC).date())
+                file.write_text(text.replace("@KUBERNETES@", version), encoding="utf-8")
             schema.write(environments)
             for file in needed.files:
                 (whole / VENDOR).mkdir(exist_ok=True)

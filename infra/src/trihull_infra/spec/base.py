@@ -1,11 +1,13 @@
 """What all parts of an environment file are made of: strict models, and the values that several of them share."""
 
+import decimal
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import pydantic
-from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 TAG_NAME: Final = r"^[a-z][a-z0-9_-]{0,62}$"  # Google Cloud's rule for labels, the narrowest of the three
 TAG_VALUE: Final = r"^[a-z0-9_-]{0,63}$"
@@ -41,7 +43,17 @@ def everybody(networks: Iterable[str]) -> str | None:
     return next((str(one) for one in joined if one.prefixlen <= EVERYBODY_PREFIX_MAX), None)
 
 
+def _cpu(value: object) -> object:
+    """Return CPUs as Kubernetes writes them: whole, or in millicores; a number is as good as a text."""
+    number = repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if not isinstance(number, str) or not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", number, re.ASCII):
+        return number
+    cores = decimal.Decimal(number)
+    return f"{cores:.0f}" if cores == int(cores) else f"{cores * 1000:.0f}m"
+
+
 Network = Annotated[str, AfterValidator(_network)]
+Cpu = Annotated[str, BeforeValidator(_cpu, json_schema_input_type=str | float)]
 Tags = dict[Annotated[str, Field(pattern=TAG_NAME)], Annotated[str, Field(pattern=TAG_VALUE)]]
 # What the escape hatch holds: a resource's type token or logical name -> the engine's names of arguments -> values.
 Overrides = dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9:/._-]*$")], dict[str, Any]]

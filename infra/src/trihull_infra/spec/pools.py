@@ -7,11 +7,12 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from trihull_infra import naming
 from trihull_infra.machines import MACHINES, Machine
 from trihull_infra.spec.base import Spec, at_least
+from trihull_infra.strict_yaml import suggestion
 
 
 def _machine(value: str) -> str:
     if value not in MACHINES:
-        raise ValueError(f"expected one of {', '.join(MACHINES)}")
+        raise ValueError(f'expected one of {", ".join(MACHINES)}, found "{value}"{suggestion(value, list(MACHINES))}')
     return value
 
 

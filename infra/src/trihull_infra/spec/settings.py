@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from trihull_infra import naming
-from trihull_infra.spec.base import Network, Spec, at_least, different, everybody
+from trihull_infra.spec.base import Cpu, Network, Spec, at_least, different, everybody
 
 # What CloudWatch takes as a log group's retention and Azure's workspaces as well (30 to 730 days); Cloud Logging takes
 # any number. Sources: AWS, PutRetentionPolicy; Azure, "Manage data retention in a Log Analytics workspace".
@@ -116,9 +116,11 @@ class ServingSpec(Spec):
     replicas_min: int = Field(ge=1, le=1000, description="a whole number, at least 1")
     replicas_max: int = Field(ge=1, le=1000, description="a whole number, at least replicas_min")
     pool: Literal["serving", "accelerator"] = Field(default="serving", description="the pool that replicas run on")
-    cpu: str = Field(default="250m", pattern=r"^[1-9][0-9]*m?$", description="a CPU request such as 250m or 2")
+    cpu: Cpu = Field(default="250m", pattern=r"^[1-9][0-9]*m?$", description="a CPU request such as 250m or 0.5 or 4")
     memory: str = Field(
-        default="512Mi", pattern=r"^[1-9][0-9]*(Mi|Gi)$", description="request and limit, such as 512Mi"
+        default="512Mi",
+        pattern=r"^[1-9][0-9]*(Mi|Gi)$",
+        description="request and limit, a whole number with its unit, such as 512Mi or 2Gi",
     )
     accelerators: int = Field(default=0, ge=0, le=16, description="a whole number: devices of each replica")
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from trihull_infra import naming
+from trihull_infra import naming, regions
+from trihull_infra.cloud import Cloud
 from trihull_infra.spec.base import Overrides, Spec, different
 from trihull_runtime.contract.codec import NAME
 
@@ -21,6 +22,9 @@ class SiteSpec(Spec):
     weight: int = Field(
         default=100, ge=1, le=1000, description="a whole number from 1 to 1000: the share inside a priority"
     )
+
+    # What a cloud calls the account in an environment file.
+    account_key: ClassVar[str] = "account"
 
     @property
     def account(self) -> str:
@@ -71,6 +75,13 @@ class ProvisionedSpec(SiteSpec):
     # Of a cloud without instance types: it needs no row in data/machines.toml.
     machines_of_any_size: ClassVar[bool] = False
 
+    unlisted: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "a list of what is newer than trihull's tables and meant as it stands: region, kubernetes_version; "
+            "each repeated here in quotes"
+        ),
+    )
     zones: tuple[str, ...] = Field(min_length=2, max_length=3, description="two or three zones of the region")
     administrators: tuple[str, ...] = Field(
         min_length=1, description="who administers the cluster: a list of the cloud's own principals"
@@ -96,9 +107,15 @@ class ProvisionedSpec(SiteSpec):
         return self.overrides
 
 
+def region_to_hold(cloud: Cloud, info: ValidationInfo) -> str:
+    """Return the region that zones must lie in; "" where it is wrong itself, so that it alone is told."""
+    region, unlisted = info.data.get("region", ""), info.data.get("unlisted", ())
+    return region if region in (*regions.REGIONS.get(cloud, (region,)), *unlisted) else ""
+
+
 def zones_start_with(prefix: str, zones: tuple[str, ...]) -> tuple[str, ...]:
     """Return `zones`; raises ValueError when one does not lie in the region that `prefix` names."""
     for zone in zones:
         if prefix and (not zone.startswith(prefix) or zone == prefix):
-            raise ValueError(f"expected zones of the region, such as {prefix}a, found {zone!r}")
+            raise ValueError(f'expected zones of the region, such as {prefix}a, found "{zone}"')
     return zones

@@ -4,8 +4,9 @@ from typing import Annotated, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from trihull_infra.cloud import Cloud
 from trihull_infra.spec.base import Spec
-from trihull_infra.spec.sites import ProvisionedSpec, zones_start_with
+from trihull_infra.spec.sites import ProvisionedSpec, region_to_hold, zones_start_with
 
 ARN: Final = r"^arn:aws[a-z-]*:"
 TagName = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.:/=+@-]{1,128}$")]
@@ -85,7 +86,7 @@ class AwsSpec(ProvisionedSpec):
     @field_validator("zones")
     @classmethod
     def _zones_of_the_region(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return zones_start_with(info.data.get("region", ""), value)
+        return zones_start_with(region_to_hold(Cloud.AWS, info), value)
 
     @field_validator("existing")
     @classmethod

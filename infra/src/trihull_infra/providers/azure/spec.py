@@ -1,7 +1,7 @@
 """What an environment asks of Azure, beside what it asks of every cloud."""
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -68,6 +68,8 @@ class Existing(Spec):
 
 class AzureSpec(ProvisionedSpec):
     """A site on Azure; its zones are numbers in quotes."""
+
+    account_key: ClassVar[str] = "subscription"
 
     zones: tuple[Annotated[str, Field(pattern=r"^[123]$", description='"1", "2" or "3"')], ...] = Field(
         min_length=2, max_length=3, description='two or three of "1", "2", "3"'

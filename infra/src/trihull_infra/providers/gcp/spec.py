@@ -1,11 +1,12 @@
 """What an environment asks of Google Cloud, beside what it asks of every cloud."""
 
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from trihull_infra.cloud import Cloud
 from trihull_infra.spec.base import TAG_NAME, TAG_VALUE, Spec
-from trihull_infra.spec.sites import ProvisionedSpec, zones_start_with
+from trihull_infra.spec.sites import ProvisionedSpec, region_to_hold, zones_start_with
 
 NAME: Final = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 PROJECT: Final = r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$"
@@ -48,6 +49,8 @@ class Existing(Spec):
 class GcpSpec(ProvisionedSpec):
     """A site on Google Cloud."""
 
+    account_key: ClassVar[str] = "project"
+
     administrators: tuple[
         Annotated[str, Field(pattern=r"^(user|group|serviceAccount|principal|principalSet):.+$")], ...
     ] = Field(min_length=1, description="a list of IAM members such as group:team@example.com: who administers")
@@ -83,7 +86,8 @@ class GcpSpec(ProvisionedSpec):
     @field_validator("zones")
     @classmethod
     def _zones_of_the_region(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        return zones_start_with(f"{info.data['region']}-" if "region" in info.data else "", value)
+        region = region_to_hold(Cloud.GCP, info)
+        return zones_start_with(f"{region}-" if region else "", value)
 
 
 SPEC: Final = GcpSpec

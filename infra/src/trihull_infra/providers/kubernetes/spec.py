@@ -1,6 +1,6 @@
 """What an environment says of a cluster that is there already: on-premises, at the edge, or anybody's."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ LABEL: Final = r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-
 
 class KubernetesSpec(SiteSpec):
     """A site on a cluster that the user has: nothing is made but what serves."""
+
+    account_key: ClassVar[str] = "context"
 
     context: str = Field(pattern=r"^[!-~]+$", description="the kubeconfig context of the only cluster to touch")
     kubeconfig: str | None = Field(

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from trihull_infra import kubernetes_versions
+from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder.answers import Request
 from trihull_infra.emulators.recorder.clouds.aws_functions import ACCOUNT
 from trihull_infra.emulators.recorder.identities import ClusterIdentity, certificate_authority, digits
+
+KUBERNETES_VERSION: Final = kubernetes_versions.newest(Cloud.AWS)  # when none is asked for
 
 
 def _cluster(request: Request, where: str) -> tuple[str, dict[str, Any]]:
@@ -23,7 +27,7 @@ def _cluster(request: Request, where: str) -> tuple[str, dict[str, Any]]:
         "createdAt": request.created,
         "status": "ACTIVE",
         "platformVersion": "eks.1",
-        "version": request.text("version") or "1.33",
+        "version": request.text("version") or KUBERNETES_VERSION,
         "kubernetesNetworkConfig": {**family, **(network if isinstance(network, Mapping) else {})},
         "vpcConfig": {
             "endpointPrivateAccess": False,
@@ -53,7 +57,7 @@ def _node_group(request: Request, where: str) -> tuple[str, dict[str, Any]]:
     return f"{cluster}:{name}", {
         "arn": f"arn:aws:eks:{where}:{ACCOUNT}:nodegroup/{cluster}/{name}/{request.uuid('arn')}",
         "status": "ACTIVE",
-        "version": request.text("version") or "1.33",
+        "version": request.text("version") or KUBERNETES_VERSION,
         "amiType": request.text("amiType") or "AL2023_x86_64_STANDARD",
         "capacityType": request.text("capacityType") or "ON_DEMAND",
         "diskSize": request.inputs.get("diskSize", 20),

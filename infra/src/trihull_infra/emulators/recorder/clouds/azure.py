@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from trihull_infra import kubernetes_versions
+from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.recorder.answers import Answer, Request
 from trihull_infra.emulators.recorder.clouds.azure_functions import (
     CLUSTER,
@@ -17,7 +19,7 @@ from trihull_infra.emulators.recorder.facts import Facts
 SITE: Final = "azure"
 CLUSTERS: Final = (CLUSTER,)
 REGISTRIES: Final = ("azure-native:containerregistry:Registry",)
-KUBERNETES_VERSION: Final = "1.33.5"
+KUBERNETES_VERSION: Final = f"{kubernetes_versions.newest(Cloud.AZURE)}.1"  # when none is asked for
 
 # Namespaces whose spelling is not the module's name with a capital (learn.microsoft.com, resource providers).
 NAMESPACES: Final = {

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from trihull_infra import kubernetes_versions
+from trihull_infra.cloud import Cloud
 from trihull_infra.emulators import guards
 from trihull_infra.emulators.plugins.provider import RefusedError
 from trihull_infra.emulators.recorder.answers import Place
@@ -11,7 +13,7 @@ from trihull_infra.emulators.recorder.identities import certificate_authority
 PROJECT: Final = guards.PROJECT
 NUMBER: Final = "100000000001"
 ZONES: Final = ("a", "b", "c")
-GKE_VERSION: Final = "1.33.5-gke.1080000"
+GKE_VERSION: Final = f"{kubernetes_versions.newest(Cloud.GCP)}.1-gke.1080000"  # when none is asked for
 # Services whose agents have an address that does not follow from the service's own name. Source, on 2026-11-28:
 # GoogleCloudPlatform/cloud-foundation-fabric, modules/project/service-agents.yaml @275dd6a9e (2026-04-22), in which
 # Artifact Registry's and Logging's have the usual form. Google's own page (docs.cloud.google.com/iam/docs/service-
