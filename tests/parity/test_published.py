@@ -28,7 +28,7 @@ SOURCE = Path(__file__).parent / "podsecurity"
 TABLE = Path(environment.__file__).parent / "data" / "kubernetes.toml"
 BUILD_S = 110
 
-MINORS = ("1.33", "1.34", "1.35", "1.36")  # that environments ask for today; no version must fall out of the table unseen
+MINORS = ("1.33", "1.34", "1.35", "1.36")  # that environments ask for today; none must fall out of the table unseen
 
 Object = dict[str, Any]
 PLUGIN = ("DaemonSet", naming.ACCELERATORS, naming.DEVICE_PLUGIN)

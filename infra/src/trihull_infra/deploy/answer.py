@@ -1,11 +1,18 @@
 """What a deploy prints at its end: a table for people, one JSON document for machines, one error for the exit code."""
 
 import json
+from typing import Final
 
 from trihull_infra.deploy import pages
 from trihull_infra.deploy.report import Report, Step
 from trihull_infra.deploy.stacks import changes_text
 from trihull_infra.errors import DeployError
+
+_NO_LOGIN: Final = "PULUMI_ACCESS_TOKEN must be set"  # what the engine says when nobody chose where the state lives
+_LOGIN: Final = (
+    "choose where the state lives: `pulumi login s3://...` (gs://, azblob://, file://), or PULUMI_BACKEND_URL; "
+    "`trihull doctor {environment}` says what else is missing"
+)
 
 
 def as_json(report: Report) -> str:
@@ -32,10 +39,21 @@ def as_text(report: Report) -> str:
 
 def failure(report: Report) -> DeployError:
     """Return the error that names every failed step and what to do."""
-    told = "\n".join(f"  {step.title}: {_indented(step.result.problem)}" for step in report.failed)
-    what = ", ".join(step.title for step in report.failed)
+    titles: dict[str, list[str]] = {}  # one problem of several stacks, such as no login, is told once
+    for step in report.failed:
+        titles.setdefault(step.result.problem, []).append(step.title)
+    told = "\n".join(f"  {', '.join(names)}: {_indented(problem)}" for problem, names in titles.items())
+    what = ", ".join(dict.fromkeys(step.title for step in report.failed))
+    others = "the others went on, and " if _others_went_on(report) else ""
     again = f"`trihull {report.action} {report.environment}`"
-    return DeployError(f"{what} failed; the others went on, and {again} run again completes it\n{told}")
+    login = f"\n{_LOGIN.format(environment=report.environment)}" if _NO_LOGIN in told else ""
+    return DeployError(f"{what} failed; {others}{again} run again completes it\n{told}{login}")
+
+
+def _others_went_on(report: Report) -> bool:
+    """Whether anything was done for a cloud of which nothing failed."""
+    failed = {step.cloud for step in report.failed}
+    return any(step.cloud not in failed for step in report.steps)
 
 
 def _state(step: Step) -> str:

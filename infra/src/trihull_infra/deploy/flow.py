@@ -76,13 +76,16 @@ class Flow:
         """Say what `up` would change; a stack that needs a site which is not there yet is named instead."""
         with self.stop.listening(self.display):
             known = self._known(Project.SITE, SiteOutputs)
-            self._run(Project.SITE, Action.PREVIEW, self.clouds)
+            # A stack that cannot even be read (no login, no network) would fail of the same again.
+            unread = {step.cloud for step in self.report.failed if step.project == Project.SITE}
+            clouds = [cloud for cloud in self.clouds if cloud not in unread]
+            self._run(Project.SITE, Action.PREVIEW, clouds)
             missing = [
                 path.name
                 for path in (self.context.documents.releases, self.context.documents.fleet)
                 if not path.exists()
             ]
-            for cloud in self.clouds:
+            for cloud in clouds:
                 if cloud not in known:
                     why = f"its site {self.context.stack(cloud)} is not deployed yet"
                 elif missing:
@@ -94,7 +97,8 @@ class Flow:
                 there = [cloud for cloud in self.clouds if cloud in known]
                 self._run(Project.SERVING, Action.PREVIEW, there)
                 self._run(Project.ROUTING, Action.PREVIEW, there if self._endpoints() else [])
-            self._dns(Action.PREVIEW)
+            if unread.isdisjoint(self._hosts()):
+                self._dns(Action.PREVIEW)
         return self._done()
 
     def refresh(self, clear_pending: bool) -> Report:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from trihull_infra import demands
 from trihull_infra.deploy.context import Documents, write_if_changed
@@ -18,6 +19,8 @@ from trihull_runtime.contract import (
 )
 from trihull_runtime.contract.manifest import MANIFEST_FILE, release_digest
 from trihull_runtime.errors import InputError
+
+ROUTER_FILE: Final = "router.json"  # of `trihull package --router`
 
 
 def release(
@@ -65,7 +68,9 @@ def release(
         accepted[name] = (read.release_digest, *others)
     released_router = before.router if before is not None else None
     if router is not None:
-        build = RouterBuild.read(router / "router.json")
+        if not (router / ROUTER_FILE).exists() and (router / "release.json").exists():
+            raise InputError(f"{router} is a model's release, not the router's image: name it without --router")
+        build = RouterBuild.read(router / ROUTER_FILE)
         layout = router / build.layout
         _whole(layout, router)
         released_router = ReleasedRouter(build.index_digest, _relative(layout, documents.folder))
@@ -96,6 +101,8 @@ def narrowed(releases: EnvironmentReleases) -> EnvironmentReleases:
 
 
 def _checked(folder: Path) -> Release:
+    if (folder / ROUTER_FILE).exists() and not (folder / "release.json").exists():
+        raise InputError(f"{folder} is the router's image, not a model's release: say `--router {folder}`")
     read = Release.read(folder / "release.json")
     if read.evaluation.verdict is not Verdict.PASSED:
         missed = ", ".join(

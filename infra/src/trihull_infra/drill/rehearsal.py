@@ -56,7 +56,8 @@ def rehearse(
         loop_factory: makes the event loop whose clock all times are read from; asyncio's own when None.
 
     Raises:
-        UnavailableError, DrillError: an entry does not answer, or not as it should, before anything was broken.
+        UnavailableError, DrillError: an entry does not answer, or not as it should, or the site takes no traffic;
+            nothing was broken.
         TrihullError: whatever `faults` raises.
     """
     asked = questions([entry.address for entry in entries], split)
@@ -90,6 +91,8 @@ async def _rehearse(
         watching = asyncio.create_task(callers.come_back())
         try:
             await _until(load, plan.before_s)
+            if len(entries) == 1:  # a site is lost, and not its router, through which everything goes
+                refuse_standby(load.samples, outage.site)
             asked_s = load.now_s()
             phase = "outage"
             await _in_thread(outage.begin)
@@ -108,6 +111,16 @@ async def _rehearse(
         callers.close()
     outage_times = OutageTimes(asked_s, broken_s, healing_s, healed_s)
     return Recording(tuple(load.samples), outage_times, load.late_s, tuple(callers.moves))
+
+
+def refuse_standby(samples: Sequence[Sample], site: str) -> None:
+    """Raise DrillError when other sites answered and `site` did not: nothing was broken yet, and nothing would show."""
+    answered = sorted({sample.site for sample in samples if sample.site is not None})
+    if answered and site not in answered:
+        raise DrillError(
+            f"{site} answered none of the {len(samples)} requests before the fault, {' and '.join(answered)} did: it is "
+            f"a standby, so breaking it would show nothing, and nothing was broken; drill on --site {answered[0]}"
+        )
 
 
 async def _until(load: Load, when_s: float) -> None:

@@ -86,6 +86,29 @@ def test_the_table_ends_with_how_each_stack_went() -> None:
     assert "1 create" in printed
 
 
+def test_nothing_went_on_where_every_cloud_failed() -> None:
+    report = Report("dev", "preview")
+    report.steps.append(Step(Cloud.AWS, "site", Result("aws site", 1.0, problem="no such bucket")))
+    assert str(answer.failure(report)).startswith("aws site failed; `trihull preview dev` run again completes it\n")
+    report.steps.append(Step(Cloud.AWS, "serving", Result("aws serving", 1.0, {"same": 3})))
+    assert "the others" not in str(answer.failure(report))  # the same cloud is no other
+    report.steps.append(Step(None, "dns", Result("dns", 1.0, {"same": 3})))
+    assert "the others went on" in str(answer.failure(report))
+
+
+def test_a_problem_of_several_stacks_is_told_once_and_a_missing_login_with_what_to_do() -> None:
+    problem = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
+    report = Report("prod", "preview")
+    report.steps += [
+        Step(cloud, "site", Result(f"{cloud} site", 1.0, problem=problem)) for cloud in (Cloud.AWS, Cloud.GCP)
+    ]
+    text = str(answer.failure(report))
+    assert text.count(problem) == 1
+    assert f"  aws site, gcp site: {problem}" in text
+    assert "choose where the state lives: `pulumi login s3://...`" in text
+    assert "`trihull doctor prod` says what else is missing" in text
+
+
 def test_the_answer_names_each_failed_step_once_and_says_how_to_go_on() -> None:
     report = Report("local", "up")
     report.steps.append(Step(Cloud.AWS, "site", Result("aws site", 1.0, {"same": 3})))

@@ -127,6 +127,20 @@ def test_a_release_that_is_not_whole_is_refused(local: Environment, documents: D
     assert not documents.releases.exists()
 
 
+def test_a_router_and_a_model_in_each_others_place_are_told_where_they_belong(
+    local: Environment, documents: Documents, tmp_path: Path
+) -> None:
+    router = tmp_path / "build" / "router"
+    router.mkdir(parents=True)
+    (router / "router.json").write_text("{}")
+    with pytest.raises(InputError, match=rf"is the router's image, not a model's release: say `--router {router}`"):
+        releasing.release(local, documents, [router], None)
+    model = packaged(tmp_path / "digits")
+    with pytest.raises(InputError, match=r"is a model's release, not the router's image: name it without --router"):
+        releasing.release(local, documents, [], model)
+    assert not documents.releases.exists()
+
+
 def test_narrowing_keeps_what_any_site_shall_serve(local: Environment, documents: Documents, tmp_path: Path) -> None:
     written = releasing.release(local, documents, [packaged(tmp_path / "digits")], None)
     mixed = dict(written.models["digits"])

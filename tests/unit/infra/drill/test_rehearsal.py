@@ -27,8 +27,9 @@ from tests.unit.infra.drill.simulated import simulated_loop
 from trihull_infra.drill.callers import Entry
 from trihull_infra.drill.faults import FaultKind, Outage, ProcessFaults, check_sites
 from trihull_infra.drill.plan import Plan
-from trihull_infra.drill.rehearsal import Recording, rehearse
+from trihull_infra.drill.rehearsal import Recording, refuse_standby, rehearse
 from trihull_infra.drill.report import Report, make_report
+from trihull_infra.drill.samples import Outcome, Sample
 from trihull_infra.drill.wire import Address
 from trihull_infra.errors import DrillError, EmulatorError
 from trihull_runtime.errors import UnavailableError, UsageError
@@ -134,9 +135,26 @@ def test_a_site_that_goes_on_answering_fails_the_drill() -> None:
     assert "while it was broken: the fault had no effect" in report.failures[0]
 
 
-def test_a_site_without_traffic_before_fails_the_drill() -> None:
-    report = drill(lambda index, world: Answer("gcp"))
-    assert any("aws answered nothing before the fault" in failure for failure in report.failures)
+def test_a_site_without_traffic_ends_the_drill_before_anything_is_broken() -> None:
+    world = World()
+    with (
+        scripted_router(lambda index, world: Answer("gcp"), world) as router,
+        pytest.raises(
+            DrillError, match=r"aws answered none of the \d+ requests before the fault, gcp did: it is a standby"
+        ),
+    ):
+        rehearse(PLAN, [entry(router.url)], SPLIT, world, "aws", FaultKind.KILL, lambda *_: None)
+    assert world.calls == []
+
+
+def test_a_site_with_little_traffic_is_drilled() -> None:
+    report = drill(lambda index, world: Answer("aws" if index == 3 else "gcp"))
+    assert not any("before the fault" in failure for failure in report.failures)
+
+
+def test_answers_without_a_site_say_nothing_of_a_standby() -> None:
+    refuse_standby([Sample(0.0, 0.1, Outcome.LOST)], "aws")
+    refuse_standby([], "aws")
 
 
 def test_traffic_that_does_not_come_back_fails_the_drill() -> None:
