@@ -118,8 +118,8 @@ def refuse_standby(samples: Sequence[Sample], site: str) -> None:
     answered = sorted({sample.site for sample in samples if sample.site is not None})
     if answered and site not in answered:
         raise DrillError(
-            f"{site} answered none of the {len(samples)} requests before the fault, {' and '.join(answered)} did: it is "
-            f"a standby, so breaking it would show nothing, and nothing was broken; drill on --site {answered[0]}"
+            f"{site} answered none of the {len(samples)} requests before the fault, {' and '.join(answered)} did: it "
+            f"is a standby, so breaking it would show nothing, and nothing was broken; drill on --site {answered[0]}"
         )
 
 

@@ -6,6 +6,7 @@ any of them narrowed by `Annotated[X, Pattern(...)]` or `Annotated[X, Range(...)
 """
 
 import dataclasses
+import difflib
 import enum
 import functools
 import json
@@ -220,7 +221,9 @@ def _object(cls: type, fields: Mapping[str, tuple[Decoder, bool]], value: Any, n
     _expect(isinstance(value, dict), name, place, "an object", value)
     for key in value:
         if key not in fields:
-            raise ContractError(name, _path((place, key)), f"is unknown; known here: {', '.join(fields)}")
+            like = difflib.get_close_matches(key, fields, n=1, cutoff=0.7)
+            meant = f"; did you mean {like[0]}?" if like else ""
+            raise ContractError(name, _path((place, key)), f"is unknown; known here: {', '.join(fields)}{meant}")
     arguments: dict[str, Any] = {}
     for key, (decode, optional) in fields.items():
         if key in value:

@@ -92,6 +92,13 @@ def test_an_unknown_field_is_refused_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_misspelled_field_gets_a_suggestion(name: str) -> None:
+    field = list(golden(name))[-1]
+    with pytest.raises(contract.ContractError, match=rf"{field}x: is unknown; known here: .*; did you mean {field}\?"):
+        DOCUMENTS[name].from_value({**golden(name), f"{field}x": 1}, "file")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_missing_field_is_named(name: str) -> None:
     for field in golden(name):
         value = {key: item for key, item in golden(name).items() if key != field}
