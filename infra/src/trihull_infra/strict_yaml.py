@@ -209,7 +209,7 @@ def _written(root: yaml.Node | None, place: Place, value: object) -> str:
         return _kind(value)
     if isinstance(read, bool) and node.value.lower() not in ("true", "false"):
         return f"{node.value}, which YAML reads as {_kind(read)}"
-    return node.value
+    return str(node.value)
 
 
 def _hint(model: type[pydantic.BaseModel], root: yaml.Node | None, value: Any, place: Place) -> str:

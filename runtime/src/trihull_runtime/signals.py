@@ -31,7 +31,7 @@ def delayed() -> Iterator[None]:
                     signal.signal(number, note)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for number in arrived:
-            signal.raise_signal(number)
+        for changed, handler in before.items():
+            signal.signal(changed, handler)
+        for delayed_number in arrived:
+            signal.raise_signal(delayed_number)

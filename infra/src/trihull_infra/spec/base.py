@@ -36,7 +36,7 @@ def everybody(networks: Iterable[str]) -> str | None:
     Networks count together: 0.0.0.0/1 and 128.0.0.0/1 are 0.0.0.0/0.
     """
     parsed = [ipaddress.ip_network(network) for network in networks]
-    joined = (
+    joined: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = (
         *ipaddress.collapse_addresses(one for one in parsed if isinstance(one, ipaddress.IPv4Network)),
         *ipaddress.collapse_addresses(one for one in parsed if isinstance(one, ipaddress.IPv6Network)),
     )
