@@ -7,6 +7,7 @@ changes too; that is followed until nothing new comes of it. `python -m tests.pa
 
 import contextlib
 import copy
+import functools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -112,11 +113,22 @@ def register(
     environment: Environment, cloud: Cloud, before: Recording | None = None, anew: frozenset[Key] = frozenset()
 ) -> Recording:
     """Return what the site's program registers: an update, or a preview that knows what was made `before`."""
+    text = yaml.safe_dump(environment, sort_keys=False)
+    return _update(text, cloud) if before is None else _run(text, cloud, before, anew)
+
+
+@functools.cache
+def _update(text: str, cloud: Cloud) -> Recording:
+    """Run an update once for each environment: many tests begin from the same, and none changes a recording."""
+    return _run(text, cloud, None, frozenset())
+
+
+def _run(text: str, cloud: Cloud, before: Recording | None, anew: frozenset[Key]) -> Recording:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "environments").mkdir()
         (root / "site").mkdir()
-        (root / "environments" / "local.yaml").write_text(yaml.safe_dump(environment, sort_keys=False))
+        (root / "environments" / "local.yaml").write_text(text)
         with contextlib.chdir(root / "site"):
             return mocks.run(
                 site.run,

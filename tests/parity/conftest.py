@@ -12,6 +12,8 @@ from typing import Protocol
 
 import pytest
 
+from tests import forking
+from tests.forking import Ask
 from tests.parity import mocks
 from tests.parity.mocks import Recording
 from trihull_infra import dns, environment, routing, serving, site
@@ -189,13 +191,14 @@ class RunDns(Protocol):
     def __call__(self, cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording: ...
 
 
-@pytest.fixture
-def run_dns(tmp_path: Path) -> RunDns:
-    environments = tmp_path / "environments"
-    environments.mkdir()
-    (tmp_path / "dns").mkdir()
-
-    def once(cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording:
+@pytest.fixture(scope="session")
+def run_dns(tmp_path_factory: pytest.TempPathFactory) -> RunDns:
+    @functools.cache
+    def recorded(cloud: Cloud, routers: tuple[tuple[str, str], ...], preview: bool) -> Recording:
+        root = tmp_path_factory.mktemp("dns")
+        environments = root / "environments"
+        environments.mkdir()
+        (root / "dns").mkdir()
         # By priority azure comes first, and aws before gcp as the clouds are listed.
         text = (
             (WRITTEN / "longestname1.yaml")
@@ -205,11 +208,21 @@ def run_dns(tmp_path: Path) -> RunDns:
         for key in ("account", "project"):
             text = text.replace(f"    {key}:", f"    priority: 1\n    {key}:")
         (environments / "longestname1.yaml").write_text(f"{text}dns: {DNS[cloud]}\n")
-        Documents(environments, "longestname1").write_routers(routers)
-        with contextlib.chdir(tmp_path / "dns"):
+        Documents(environments, "longestname1").write_routers(dict(routers))
+        with contextlib.chdir(root / "dns"):
             return mocks.run(dns.run, project="trihull-dns", stack="longestname1", preview=preview)
 
+    def once(cloud: Cloud, routers: Mapping[str, str] = ADDRESSES, preview: bool = False) -> Recording:
+        return recorded(cloud, tuple(routers.items()), preview)
+
     return once
+
+
+@pytest.fixture(scope="session")
+def imports() -> Iterator[Ask]:
+    """Ask what `imports.py` answers."""
+    with forking.server("tests.parity.imports") as ask:
+        yield ask
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ Mocks alone do not show parent, protect or dependencies, so the monitor is ours.
 is unknown, as the engine would have it.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto import provider_pb2, resource_pb2
 from pulumi.runtime.stack import Stack, massage, run_pulumi_func
 
+from tests.parity import quick
 from trihull_infra.emulators.plugins import values
 from trihull_infra.emulators.plugins.recorded import decoded
 from trihull_infra.emulators.recorder.answers import Place, Request
@@ -292,10 +292,8 @@ def run(
         before: what an earlier update made: a preview knows its outputs.
         anew: what of it will be made anew, so that nothing of it is known any more.
     """
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
     monitor = _Monitor(preview, references or {}, before, anew)
-    try:
+    with quick.event_loop() as loop:
         settings.reset_options()
         mocks.set_mocks(mocks=_NoMocks(), project=project, stack=stack, preview=preview, monitor=monitor)
 
@@ -306,9 +304,6 @@ def run(
             root.register_outputs(massage(root.outputs, []))
 
         loop.run_until_complete(run_pulumi_func(begun))
-    finally:
-        loop.close()
-        asyncio.set_event_loop(None)
     return monitor.recording
 
 

@@ -1,16 +1,16 @@
 """The environment's name: the same order of failover whichever cloud hosts the zone, as far as that cloud can."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from tests.forking import Ask
 from tests.parity.conftest import ADDRESSES, NAMES, RunDns
+from tests.parity.imports import SDKS
 from tests.parity.mocks import Recording
-from tests.parity.test_programs import SDKS, assert_explicit_providers, conforming
+from tests.parity.test_programs import assert_explicit_providers, conforming
 from trihull_infra import domain
 from trihull_infra.cloud import Cloud
 from trihull_infra.domain import ZONES
@@ -211,12 +211,5 @@ def test_a_router_that_is_no_url_is_refused(url: str) -> None:
         domain.endpoint(Cloud.AWS, url)
 
 
-def test_preview_imports_the_sdk_of_the_hosting_cloud_alone(run_dns: RunDns, cloud: Cloud) -> None:
-    program = f"""
-import sys
-from trihull_infra import dns, provider
-provider.load({str(cloud)!r})
-print(" ".join(name for name in {list(SDKS.values())!r} if name in sys.modules))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=100)
-    assert done.stdout.split() == [SDKS[cloud]]
+def test_preview_imports_the_sdk_of_the_hosting_cloud_alone(imports: Ask, cloud: Cloud) -> None:
+    assert imports({"provider": str(cloud)}, 100) == {"before": [], "after": [SDKS[cloud]]}

@@ -1,13 +1,13 @@
 """Every program, on every cloud, in preview and in update, against what the SDKs know and what we promise."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forking import Ask
 from tests.parity import mocks
 from tests.parity.conftest import PROGRAMS, Run
+from tests.parity.imports import SDKS
 from tests.parity.mocks import Recording, Secret
 from trihull_infra.cloud import Cloud
 from trihull_infra.emulators.plugins import values
@@ -17,8 +17,6 @@ from trihull_infra.environment import Environment
 from trihull_infra.provider import capabilities
 from trihull_runtime.contract import ServingOutputs, SiteOutputs
 from trihull_runtime.contract.site import SECRET_FIELDS
-
-SDKS = {Cloud.AWS: "pulumi_aws", Cloud.GCP: "pulumi_gcp", Cloud.AZURE: "pulumi_azure_native"}
 
 
 @pytest.fixture(params=list(PROGRAMS))
@@ -97,23 +95,9 @@ def test_routing_exports_where_it_answers(run: Run, name: str, cloud: Cloud, spe
 
 
 @pytest.mark.parametrize("project", list(PROGRAMS))
-def test_preview_of_one_cloud_imports_no_other_sdk(projects: Path, project: str, cloud: Cloud) -> None:
-    stack = f"local-{cloud}"
-    program = f"""
-import os, sys
-from trihull_infra import {project}
-from tests.parity import mocks
-os.chdir({str(projects / project)!r})
-outputs = {{name: "x" for name in {list(SiteOutputs.__dataclass_fields__)!r}}}
-outputs["identities"] = {{}}
-outputs["registry"] = "registry.example.com/models"
-mocks.run({project}.run, project="trihull-{project}", stack={stack!r}, preview=True,
-          references={{"organization/trihull-site/{stack}": outputs}})
-print(" ".join(name for name in {list(SDKS.values())!r} if name in sys.modules))
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ([SDKS[cloud]] if project == "site" and cloud in SDKS else [])
+def test_preview_of_one_cloud_imports_no_other_sdk(imports: Ask, projects: Path, project: str, cloud: Cloud) -> None:
+    found = imports({"project": project, "folder": str(projects / project), "stack": f"local-{cloud}"}, 100)
+    assert found == {"before": [], "after": [SDKS[cloud]] if project == "site" and cloud in SDKS else []}
 
 
 def _provides(one: mocks.Resource) -> bool:

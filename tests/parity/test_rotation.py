@@ -114,20 +114,21 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None
         assert side.version() == "TLSv1.3"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def spec(projects: Path) -> environment.Environment:
     return environment.load("local", projects / "environments")
 
 
-@pytest.fixture
-def at(spec: environment.Environment, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[Cloud, int], Made]:
-    """Two sites at every generation, each brought there step by step."""
+@pytest.fixture(scope="module")
+def at(spec: environment.Environment) -> dict[tuple[Cloud, int], Made]:
+    """Two sites at every generation, each brought there step by step; made once, as tests only read them."""
     found: dict[tuple[Cloud, int], Made] = {}
-    for cloud in (Cloud.AWS, Cloud.GCP):
-        site = Made(spec, cloud)
-        for generation in GENERATIONS:
-            site.up(generation, monkeypatch)
-            found[cloud, generation] = Made(spec, cloud, outputs=dict(site.outputs))
+    with pytest.MonkeyPatch.context() as patch:
+        for cloud in (Cloud.AWS, Cloud.GCP):
+            site = Made(spec, cloud)
+            for generation in GENERATIONS:
+                site.up(generation, patch)
+                found[cloud, generation] = Made(spec, cloud, outputs=dict(site.outputs))
     return found
 
 

@@ -1,0 +1,5 @@
+"""Build the judge, unless it is there."""
+
+from tests.toolchain import podsecurity
+
+podsecurity.program()
