@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trihull_infra.emulators.cluster import LocalCluster
+from trihull_infra.emulators.cluster import LocalCluster, pods
 from trihull_infra.emulators.cluster.errors import ImageError
 from trihull_infra.emulators.cluster.runner import Container, Plan
 
@@ -120,6 +120,12 @@ def port_of(live: dict[str, Any]) -> int:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "clusters" / "aws"
+
+
+@pytest.fixture
+def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers that end are restarted after a fifth of the usual time."""
+    monkeypatch.setattr(pods, "BACKOFF_S", pods.BACKOFF_S / 5)
 
 
 @pytest.fixture

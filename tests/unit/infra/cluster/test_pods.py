@@ -35,6 +35,7 @@ def test_a_pod_gets_no_traffic_before_its_readiness_probe_succeeds(cluster: Loca
     assert [pod.restarts for pod in cluster.pods()] == [0]
 
 
+@pytest.mark.usefixtures("quick_restarts")
 def test_a_failing_liveness_probe_restarts_the_container(cluster: LocalCluster, tmp_path: Path) -> None:
     sick = tmp_path / "sick"
     cluster.apply(deployment(env={"SICK_FILE": str(sick)}, container=LIVENESS))
@@ -48,6 +49,7 @@ def test_a_failing_liveness_probe_restarts_the_container(cluster: LocalCluster, 
     assert cluster.pods()[0].pid != before.pid
 
 
+@pytest.mark.usefixtures("quick_restarts")
 def test_a_startup_probe_that_never_succeeds_is_told(cluster: LocalCluster) -> None:
     probe = {"startupProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}}
     cluster.apply(deployment(env={"READY_FILE": "/nowhere/ready"}, container=probe))

@@ -79,6 +79,7 @@ def test_a_container_that_ends_is_restarted_later_and_later_and_its_log_is_quote
     assert not pod.ready
 
 
+@pytest.mark.usefixtures("quick_restarts")
 def test_a_service_whose_pods_all_crash_is_not_waited_for(cluster: LocalCluster) -> None:
     cluster.apply(service())
     cluster.apply(deployment(env={"FAIL": "no model"}))
