@@ -198,7 +198,7 @@ def summary(report: Report) -> list[tuple[str, str]]:
 
 def facts(report: Report) -> list[tuple[str, str]]:
     """Return what the drill was run on as (what, value): clouds, policy, and the releases that answers named."""
-    lines = []
+    lines: list[tuple[str, str]] = []
     if report.setting is not None:
         clouds = "emulated on one machine; no real cloud took part" if report.setting.emulated else "real"
         lines += [("clouds", clouds), ("policy", report.setting.policy)]

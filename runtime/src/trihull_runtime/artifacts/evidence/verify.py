@@ -196,7 +196,8 @@ class _Chain:
         return Judged(tuple(problems), ", ".join(names))
 
     def router(self) -> Judged:
-        image, problems = self._image, []
+        image = self._image
+        problems: list[str] = []
         version = image.annotations.get(VERSION_LABEL)
         if not image.says_router:
             title = image.annotations.get(TITLE_LABEL)

@@ -11,7 +11,7 @@ from tests.released import MadeRouter, public_key, signing_key
 from tests.unit.runtime.artifacts.evidence.test_verify import OTHER, broken
 from tests.unit.runtime.artifacts.images import file, tar_bytes
 from trihull_packaging.steps import attest
-from trihull_runtime.artifacts.evidence import verify
+from trihull_runtime.artifacts.evidence import contents, verify
 from trihull_runtime.artifacts.evidence.contents import RELEASE_LABEL, TITLE_LABEL, VERSION_LABEL
 from trihull_runtime.artifacts.evidence.statement import GATE, MODEL_CARD, PROVENANCE, SBOM, SIGNATURE
 from trihull_runtime.artifacts.evidence.verify import Kind, Policy, Report
@@ -84,7 +84,7 @@ def test_removed_evidence_breaks_its_link_and_the_document(router: MadeRouter, k
 
 
 def layer_of(made: MadeRouter, place: int) -> Path:
-    manifest = verify.contents.read(made.registry, made.digest).platforms[0]
+    manifest = contents.read(made.registry, made.digest).platforms[0]
     return blob_path(made.registry.folder, manifest.layers[place].digest)
 
 
