@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 import uv
 from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+
+from trihull_infra.init import requirements
 
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = ["trihull-runtime", "trihull-packaging", "trihull-infra"]
@@ -184,9 +187,9 @@ def test_a_project_of_trihull_from_git_installs_that_commit(checkout: Path, tmp_
     for python in pythons:
         run(uv.find_uv_bin(), "venv", "--quiet", "--python", sys.executable, python.parents[1])
     documented = (ROOT / "docs/installing.md").read_text().partition("## From git\n")[2]
-    requirements = re.findall(r'"(trihull-\S+) @ \$repository(#\S+)"', documented)
-    assert len(requirements) == len(DISTRIBUTIONS)
-    install_offline(pythons[0], *(f"{name} @ git+{checkout.as_uri()}{folder}" for name, folder in requirements))
+    found = re.findall(r'"(trihull-\S+) @ \$repository(#\S+)"', documented)
+    assert len(found) == len(DISTRIBUTIONS)
+    install_offline(pythons[0], *(f"{name} @ git+{checkout.as_uri()}{folder}" for name, folder in found))
     borrow_packages(pythons[0])
     run(pythons[0].parent / "trihull", "init", "models", cwd=tmp_path)
     install_offline(pythons[1], "--requirements", "requirements.txt", cwd=tmp_path / "models")
@@ -194,6 +197,50 @@ def test_a_project_of_trihull_from_git_installs_that_commit(checkout: Path, tmp_
     assert listed == [
         f"{name} @ git+{checkout.as_uri()}@{commit}#subdirectory={FOLDERS[name]}" for name in sorted(DISTRIBUTIONS)
     ]
+
+
+@pytest.fixture(scope="module")
+def stubs(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Empty packages in the place of all third-party ones: by name and version, those of the constraints."""
+    folder = tmp_path_factory.mktemp("stubs")
+    for line in (wheels / "constraints.txt").read_text().splitlines():
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate():
+            name, version = requirement.name.replace("-", "_"), str(requirement.specifier).removeprefix("==")
+            info = f"{name}-{version}.dist-info"
+            with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+                said = f"Metadata-Version: 2.1\nName: {requirement.name}\nVersion: {version}\n"
+                archive.writestr(f"{info}/METADATA", said)
+                archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+                archive.writestr(f"{info}/RECORD", "")
+    return folder
+
+
+@pytest.mark.timeout(300)
+def test_pip_itself_installs_by_the_documented_commands_and_looks_no_name_of_ours_up(
+    wheels: Path, stubs: Path, tmp_path: Path
+) -> None:
+    """The pip that this Python brings along; the oldest that people have resolves otherwise than uv and newer ones."""
+    shutil.copytree(wheels, tmp_path / "dist")
+    models = tmp_path / "models"
+    (models / "vendor").mkdir(parents=True)
+    needed = requirements.of_installation(tmp_path / "dist")
+    (models / "requirements.txt").write_text("\n".join(needed.lines))
+    for file in needed.files:
+        shutil.copy(file, models / "vendor")
+    readme = (ROOT / "infra/src/trihull_infra/init/project/README.md.template").read_text()
+    (of_project,) = (line for line in readme.splitlines() if "pip install -r requirements.txt" in line)
+    page = (ROOT / "docs/installing.md").read_text().partition("## From a folder of wheels\n")[2]
+    everything = next(line for line in page.splitlines() if line.startswith("pip install --constraint"))
+    (without_some_clouds,) = re.findall(r"`(pip install \./dist/[^`]+)`", page)
+    # Resolved, not installed. There is no index, and our names are in no folder that pip looks into.
+    variables = {"PIP_DRY_RUN": "1", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(stubs), "HOME": str(tmp_path)}
+    commands = f"cd models; {of_project}; cd ..; {everything}; {without_some_clouds}"
+    said = run("sh", "-ec", commands, cwd=tmp_path, **variables)
+    chosen = [
+        re.findall(r"\b(trihull[\w-]*)-\d", line) for line in said.splitlines() if line.startswith("Would install")
+    ]
+    assert [set(names) for names in chosen] == [{*DISTRIBUTIONS}, {*FOLDERS}, {*DISTRIBUTIONS}]
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,11 @@ from typing import Final
 
 from trihull_runtime.errors import UsageError
 
+# The runtime first: pip below 23.3 looks a dependency's name up unless the file or commit of that name came before.
 EXTRAS: Final[Mapping[str, str]] = {
-    "trihull-infra": "[aws,gcp,azure,emulators]",
-    "trihull-packaging": "",
     "trihull-runtime": "[server,router,artifacts,aws,gcp,azure,cli]",
+    "trihull-packaging": "",
+    "trihull-infra": "[aws,gcp,azure,emulators]",
 }
 # The folder of a project that holds wheels. Not `wheels/` and not `dist/`: common .gitignore templates leave those out.
 VENDOR: Final = "vendor"

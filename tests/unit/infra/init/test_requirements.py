@@ -16,15 +16,15 @@ from trihull_infra.init.command import command
 from trihull_runtime.errors import UsageError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-WHEELS = ("trihull_infra-9.8.7-py3-none-any.whl", "trihull_packaging-9.8.7-py3-none-any.whl")
 RUNTIME = "trihull_runtime-9.8.7-py3-none-any.whl"
+WHEELS = ("trihull_packaging-9.8.7-py3-none-any.whl", "trihull_infra-9.8.7-py3-none-any.whl")
 
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "some wheels"
     folder.mkdir()
-    for name in (*WHEELS, RUNTIME, "constraints.txt", "trihull-9.8.7-py3-none-any.whl"):
+    for name in (RUNTIME, *WHEELS, "constraints.txt", "trihull-9.8.7-py3-none-any.whl"):
         (folder / name).write_text(name)
     return folder
 
@@ -62,9 +62,9 @@ def project(tmp_path: Path, *options: str) -> tuple[Path, str, str]:
 
 VENDORED = f"""\
 --constraint vendor/constraints.txt
-./vendor/{WHEELS[0]}[aws,gcp,azure,emulators]
-./vendor/{WHEELS[1]}
 ./vendor/{RUNTIME}[server,router,artifacts,aws,gcp,azure,cli]
+./vendor/{WHEELS[0]}
+./vendor/{WHEELS[1]}[aws,gcp,azure,emulators]
 """
 
 
@@ -72,8 +72,8 @@ VENDORED = f"""\
 def test_wheels_of_a_named_folder_come_into_the_project(tmp_path: Path, wheels: Path) -> None:
     models, lines, said = project(tmp_path, "--wheels", str(wheels))
     assert lines == VENDORED
-    assert {file.name for file in (models / "vendor").iterdir()} == {*WHEELS, RUNTIME, "constraints.txt"}
-    assert all((models / "vendor" / name).read_text() == name for name in (*WHEELS, RUNTIME))
+    assert {file.name for file in (models / "vendor").iterdir()} == {RUNTIME, *WHEELS, "constraints.txt"}
+    assert all((models / "vendor" / name).read_text() == name for name in (RUNTIME, *WHEELS))
     assert "commit them" in said
     assert "trihull-infra 9.8.7" in (models / "README.md").read_text()
 
@@ -81,7 +81,7 @@ def test_wheels_of_a_named_folder_come_into_the_project(tmp_path: Path, wheels: 
 def test_wheel_files_that_trihull_was_installed_from_come_into_the_project(
     tmp_path: Path, wheels: Path, site: Path
 ) -> None:
-    files = zip(requirements.EXTRAS, (*WHEELS, RUNTIME), strict=True)
+    files = zip(requirements.EXTRAS, (RUNTIME, *WHEELS), strict=True)
     record(site, {name: wheel(wheels / file) for name, file in files})
     assert project(tmp_path)[1] == VENDORED
 
@@ -111,9 +111,9 @@ def test_a_git_commit_is_pinned_with_its_subdirectory(tmp_path: Path, site: Path
     record(site, {name: {"url": url, "vcs_info": vcs, "subdirectory": folder} for name, folder in folders.items()})
     _, lines, said = project(tmp_path)
     assert lines == (
-        f"trihull-infra[aws,gcp,azure,emulators] @ git+{url}@{COMMIT}#subdirectory=infra\n"
-        f"trihull-packaging @ git+{url}@{COMMIT}#subdirectory=packaging\n"
         f"trihull-runtime[server,router,artifacts,aws,gcp,azure,cli] @ git+{url}@{COMMIT}#subdirectory=runtime\n"
+        f"trihull-packaging @ git+{url}@{COMMIT}#subdirectory=packaging\n"
+        f"trihull-infra[aws,gcp,azure,emulators] @ git+{url}@{COMMIT}#subdirectory=infra\n"
     )
     assert "git commit" in said
 
@@ -127,7 +127,7 @@ def test_whatever_else_is_pinned_by_version_and_said_to_need_an_index(
     elif origin == "wheels that are gone":
         record(site, {name: wheel(wheels / "gone" / "x.whl") for name in requirements.EXTRAS})
     elif origin == "one wheel and an index":
-        record(site, {"trihull-infra": wheel(wheels / WHEELS[0])})
+        record(site, {"trihull-infra": wheel(wheels / WHEELS[1])})
     models, lines, said = project(tmp_path)
     assert [line.partition("==")[2] for line in lines.splitlines()] == ["9.8.7"] * 3
     assert not (models / "vendor").exists()
@@ -143,14 +143,14 @@ def test_nothing_is_left_when_a_wheel_cannot_be_read(tmp_path: Path, wheels: Pat
 
 
 def test_git_takes_the_wheels_with_the_project(tmp_path: Path, wheels: Path, site: Path) -> None:
-    files = zip(requirements.EXTRAS, (*WHEELS, RUNTIME), strict=True)
+    files = zip(requirements.EXTRAS, (RUNTIME, *WHEELS), strict=True)
     record(site, {name: wheel(wheels / file) for name, file in files})
     models, _, _ = project(tmp_path)
     subprocess.run(["git", "init", "--quiet", models], check=True)
     added = subprocess.run(
         ["git", "-C", models, "add", "--all", "--dry-run"], capture_output=True, text=True, check=True
     ).stdout
-    assert all(f"'vendor/{name}'" in added for name in (*WHEELS, RUNTIME, "constraints.txt"))
+    assert all(f"'vendor/{name}'" in added for name in (RUNTIME, *WHEELS, "constraints.txt"))
 
 
 def test_every_job_of_the_workflow_has_the_wheels_before_it_installs_them(tmp_path: Path) -> None:
