@@ -21,7 +21,7 @@ def delayed() -> Iterator[None]:
     def note(number: int, _frame: FrameType | None) -> None:
         arrived.append(number)
 
-    before: dict[int, signal._HANDLER] = {}
+    before: dict[signal.Signals, signal._HANDLER] = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -31,7 +31,7 @@ def delayed() -> Iterator[None]:
                     signal.signal(number, note)
         yield
     finally:
-        for changed, handler in before.items():
-            signal.signal(changed, handler)
-        for delayed_number in arrived:
-            signal.raise_signal(delayed_number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for received in arrived:
+            signal.raise_signal(received)
