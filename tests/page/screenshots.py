@@ -27,7 +27,7 @@ ENTRY: Final = "azure"  # a drill enters by the first router, by name, of anothe
 WIDTH: Final = 1200
 HEIGHT: Final = 860
 SIZE_MAX_BYTES: Final = 200_000
-WATCHED: Final = ("--before", "150", "--outage", "20", "--after", "20")  # seconds; the chart shows five minutes
+WATCHED: Final = ("--before", "100", "--outage", "15", "--after", "15")  # seconds; the chart shows five minutes
 NewTab = Callable[[], AbstractContextManager[Tab]]
 
 

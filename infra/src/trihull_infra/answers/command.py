@@ -86,7 +86,7 @@ def _targets(environment: str, model: str, sites: tuple[str, ...], stacks: Path)
     if fleet is None:
         raise SpecError(f"{documents.fleet} is not there: deploy the environment first (trihull up {environment})")
     flow = Flow(opened, clouds, shown, "answers")
-    outputs = {cloud.value: found for cloud, found in flow.sites().items()}
+    outputs = {cloud.value: found for cloud, found in flow.sites(show_secrets=True).items()}
     if flow.stop.signal is not None:
         raise click.exceptions.Exit(128 + int(flow.stop.signal))
     names = {cloud.value for cloud in clouds}

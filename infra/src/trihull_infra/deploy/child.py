@@ -182,7 +182,8 @@ class _Work:
     def _outputs(self) -> Mapping[str, Any]:
         if self.task.action is Action.PREVIEW or self.task.action is Action.DESTROY:
             return {}
-        value = json.loads(self._said("stack", "output", "--json"))
+        shown = ["--show-secrets"] if self.task.show_secrets else []
+        value = json.loads(self._said("stack", "output", "--json", *shown))
         assert isinstance(value, dict)
         return value
 

@@ -100,7 +100,14 @@ class Context:
         return self.environment.name if project.whole else f"{self.environment.name}-{cloud}"
 
     def task(
-        self, project: Project, cloud: Cloud, action: Action, *, clear_pending: bool = False, remove: bool = False
+        self,
+        project: Project,
+        cloud: Cloud,
+        action: Action,
+        *,
+        clear_pending: bool = False,
+        remove: bool = False,
+        show_secrets: bool = False,
     ) -> Task:
         """Return what a stack's process is to do; the cloud is read first when the emulators forgot everything."""
         return Task(
@@ -115,6 +122,7 @@ class Context:
             clear_pending=clear_pending,
             remove=remove,
             emulated=self.emulated,
+            show_secrets=show_secrets,
         )
 
     def remember(self, project: Project, cloud: Cloud) -> None:

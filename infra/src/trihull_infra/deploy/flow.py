@@ -152,10 +152,14 @@ class Flow:
         self._find_pages()
         return self._done()
 
-    def sites(self) -> dict[Cloud, SiteOutputs]:
-        """Return what the sites' stacks gave last time; those that are not there are left out."""
+    def sites(self, show_secrets: bool = False) -> dict[Cloud, SiteOutputs]:
+        """Return what the sites' stacks gave last time, secrets masked unless they are asked for.
+
+        Those that are not there are left out.
+        """
         with self.stop.listening(self.display):
-            return self._known(Project.SITE, SiteOutputs)
+            results = self._run(Project.SITE, Action.OUTPUTS, self.clouds, show_secrets=show_secrets)
+            return self._outputs(results, SiteOutputs)
 
     def _releases(self, images: bool = True) -> EnvironmentReleases:
         """Read the releases document and refuse one that cannot be brought up."""
@@ -181,10 +185,14 @@ class Flow:
         *,
         clear_pending: bool = False,
         remove: bool = False,
+        show_secrets: bool = False,
     ) -> dict[Cloud, Result]:
         """Run one project's stacks side by side."""
         tasks: list[Task] = [
-            self.context.task(project, cloud, action, clear_pending=clear_pending, remove=remove) for cloud in clouds
+            self.context.task(
+                project, cloud, action, clear_pending=clear_pending, remove=remove, show_secrets=show_secrets
+            )
+            for cloud in clouds
         ]
         results = dict(zip(clouds, self.operations(tasks, self.display, self.stop), strict=True)) if tasks else {}
         for cloud, result in results.items():

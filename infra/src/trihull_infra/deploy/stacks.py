@@ -39,7 +39,8 @@ class Task:
 
     `cloud` is where its resources are: the site's, or of a project for the whole environment the one that hosts it.
     `refresh` reads the cloud first; `clear_pending` forgets what was being made when an earlier run was killed;
-    `remove` also removes the stack after a destroy; `emulated` allows what is only right where nothing is real.
+    `remove` also removes the stack after a destroy; `emulated` allows what is only right where nothing is real;
+    `show_secrets` gives the outputs' secrets in clear.
     """
 
     cloud: Cloud
@@ -53,6 +54,7 @@ class Task:
     clear_pending: bool = False
     remove: bool = False
     emulated: bool = False
+    show_secrets: bool = False
 
     @property
     def title(self) -> str:
@@ -75,7 +77,7 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Result:
-    """How it went. `changes` counts operations (create, update, same ...); secrets in `outputs` are masked.
+    """How it went. `changes` counts operations (create, update, same ...); secrets in `outputs` are masked, as a rule.
 
     `outputs` is None when the stack does not exist. `problem` is empty when all went well; `stopped` says that it was
     asked to stop.

@@ -241,7 +241,14 @@ def world(tmp_path: Path, authorities: dict[str, Certificates], monkeypatch: pyt
             return Context(load(name, folder / "environments"), folder, made.documents, Path("pulumi"), {}, None)
 
         monkeypatch.setattr(context, "open_context", opened)
-        monkeypatch.setattr(Flow, "sites", lambda flow: {c: o for c, o in made.outputs().items() if c in flow.clouds})
+
+        def given(flow: Flow, show_secrets: bool = False) -> dict[Cloud, SiteOutputs]:
+            found = {cloud: outputs for cloud, outputs in made.outputs().items() if cloud in flow.clouds}
+            if show_secrets:
+                return found
+            return {cloud: replace(outputs, router_key="[secret]") for cloud, outputs in found.items()}
+
+        monkeypatch.setattr(Flow, "sites", given)
         yield made
 
 

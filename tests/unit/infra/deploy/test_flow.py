@@ -44,6 +44,9 @@ def test_up_brings_three_clouds_up_and_a_second_up_changes_nothing(
     assert project.documents.read_routers() == dict.fromkeys(("aws", "gcp", "azure"), router)
     assert {page.command.split()[-2] for page in report.pages.values()} == {"deployment/trihull-router"}
     assert set(report.pages) == {"aws", "gcp", "azure"}
+    aws = project.flow(clouds=(Cloud.AWS,))
+    assert aws.sites()[Cloud.AWS].router_key == "[secret]"
+    assert aws.sites(show_secrets=True)[Cloud.AWS].router_key == "key"
     before = project.documents.fleet.stat().st_mtime_ns
     again = project.flow().up(publish=False)
     assert (again.changed, again.failed) == (0, [])
