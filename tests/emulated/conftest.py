@@ -1,7 +1,6 @@
 """The rig: a daemon of its own state home, the real engine, and small programs on the real SDKs."""
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -9,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
+from tests import forking
+from tests.forking import Ask
 from trihull_infra import engine
 from trihull_infra.emulators import client
 from trihull_infra.emulators.client import Daemon
@@ -35,10 +36,12 @@ class Stack:
     program: str
     environment: dict[str, str]
     folder: Path
+    ask: Ask
     options: dict[str, Any] = field(default_factory=dict)
     project: str = "emulated"
     outputs: dict[str, Any] = field(default_factory=dict)
     secret: set[str] = field(default_factory=set)
+    there: bool = False  # whether something of it may be: nothing was destroyed since the last deployment
 
     def _run(self, operation: str) -> dict[str, Any]:
         asked = {
@@ -48,27 +51,20 @@ class Stack:
             "folder": str(self.folder),
             "options": self.options,
             "operation": operation,
+            "environment": {**os.environ, **self.environment},
         }
-        found = subprocess.run(
-            [sys.executable, "-m", "tests.emulated.operation"],
-            input=json.dumps(asked),
-            capture_output=True,
-            text=True,
-            timeout=OPERATION_S,
-            env={**os.environ, **self.environment},
-            cwd=REPOSITORY,
-            check=False,
-        )
-        assert found.returncode == 0, found.stderr
-        answer: dict[str, Any] = json.loads(found.stdout)
+        answer: dict[str, Any] = self.ask(asked, OPERATION_S)
         if "error" in answer:
             raise OperationError(answer["error"])
         return answer
 
     def _changes(self, operation: str) -> dict[str, int]:
+        self.there |= operation == "up"
         answer = self._run(operation)
         if operation == "up":
             self.outputs, self.secret = answer["outputs"], set(answer["secret"])
+        elif operation == "destroy":
+            self.there = False
         changes: dict[str, int] = answer["changes"]
         return changes
 
@@ -117,20 +113,27 @@ def daemon(home: Path) -> Daemon:
     return client.start()
 
 
+@pytest.fixture(scope="session")
+def operations() -> Iterator[Ask]:
+    """Ask for what `operation.py` does."""
+    with forking.server("tests.emulated.operation") as ask:
+        yield ask
+
+
 @pytest.fixture
-def stack(home: Path, daemon: Daemon, engine_folder: Path, tmp_path: Path) -> Iterator[Make]:
-    """Make stacks of programs.py; each is destroyed at the end, as far as it exists."""
+def stack(home: Path, daemon: Daemon, engine_folder: Path, operations: Ask, tmp_path: Path) -> Iterator[Make]:
+    """Make stacks of programs.py; each that is there is destroyed at the end."""
     made: list[Stack] = []
 
     def make(name: str, program: str, **options: Any) -> Stack:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        one = Stack(name, program, client.environment(engine_folder), folder, options)
+        one = Stack(name, program, client.environment(engine_folder), folder, operations, options)
         made.append(one)
         return one
 
     yield make
-    for one in reversed(made):
+    for one in reversed([one for one in made if one.there]):
         with contextlib.suppress(OperationError):  # what a test broke on purpose stays in its home
             one.destroy()
 
@@ -142,6 +145,38 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", "models", "local.*.json")
     shutil.copytree(REPOSITORY / "stacks", folder / "stacks", ignore=ignore)
     return folder
+
+
+class Pulumi(Protocol):
+    """Runs one `pulumi` command on a stack of the checkout; returns its output, standard error told apart."""
+
+    def __call__(self, project: str, stack: str, *arguments: str, code: int = 0) -> str: ...
+
+
+@pytest.fixture(scope="module")
+def pulumi(checkout: Path, daemon: Daemon, engine_folder: Path) -> Pulumi:
+    """What `shell` does with README's line, its environment made once: for tests that need many commands."""
+    assert daemon.pid
+    programs = (REPOSITORY / "tests" / "toolchain", Path(sys.executable).parent)
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+    inside = client.environment(engine_folder)
+    environment = {**outside, **inside, "PATH": os.pathsep.join((*map(str, programs), inside["PATH"]))}
+
+    def run(project: str, stack: str, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", *arguments, "--stack", stack],
+            cwd=checkout / "stacks" / project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = f"{done.stdout}{done.stderr}"
+        assert done.returncode == code, f"pulumi {arguments} on {stack}: exit code {done.returncode}\n{said}"
+        return done.stdout if code == 0 else said
+
+    return run
 
 
 @pytest.fixture

@@ -1,16 +1,50 @@
 """One operation of the real engine on an inline program, in a process of its own, as the product runs them.
 
-Reads a JSON object from standard input and writes one: {"changes", "outputs", "secret"} or {"error"}.
+`tests.forking` imports this module once, and with it what the programs use of the SDKs; each operation is a fork of it.
 """
 
 import functools
 import importlib
-import json
-import sys
+import os
 import warnings
 from typing import Any
 
+import pulumi_aws
+import pulumi_azure_native
+import pulumi_gcp
+import pulumi_kubernetes
+import pulumi_tls
 from pulumi import automation
+
+warnings.simplefilter("ignore")  # the SDKs' own; ours are errors in the tests' process
+# Submodules are imported when they are first looked at: here once, and not in every fork.
+USED = [
+    *(
+        getattr(pulumi_aws, name).__dict__
+        for name in ("cloudwatch", "ec2", "ecr", "eks", "iam", "kms", "route53", "s3")
+    ),
+    *(
+        getattr(pulumi_gcp, name).__dict__
+        for name in ("artifactregistry", "compute", "container", "dns", "organizations", "serviceaccount", "storage")
+    ),
+    *(
+        getattr(pulumi_azure_native, name).__dict__
+        for name in ("containerregistry", "containerservice", "managedidentity", "resources", "storage")
+    ),
+    pulumi_kubernetes.apps.v1.__dict__,
+    pulumi_kubernetes.core.v1.__dict__,
+    pulumi_tls.__dict__,
+]
+
+
+def answer(asked: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked; gives {"changes", "outputs", "secret"}, the stack's deployment, or {"error"}."""
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    try:
+        return run(asked)
+    except automation.CommandError as error:
+        return {"error": str(error)}
 
 
 def run(asked: dict[str, Any]) -> dict[str, Any]:
@@ -29,12 +63,3 @@ def run(asked: dict[str, Any]) -> dict[str, Any]:
         answer["outputs"] = {key: output.value for key, output in result.outputs.items()}
         answer["secret"] = sorted(key for key, output in result.outputs.items() if output.secret)
     return answer
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # the SDKs' own; ours are errors in the tests' process
-    try:
-        found = run(json.load(sys.stdin))
-    except automation.CommandError as error:
-        found = {"error": str(error)}
-    json.dump(found, sys.stdout)

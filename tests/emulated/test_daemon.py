@@ -147,6 +147,27 @@ def test_a_plugin_without_a_daemon_says_what_to_do(home: Path) -> None:
     assert "start them: trihull emulators start" in found.stderr
 
 
+def test_a_stop_does_not_wait_until_moto_is_ready() -> None:
+    program = """
+import threading
+from unittest import mock
+from trihull_infra.emulators.aws.moto import Moto
+made, imported = Moto(), []
+
+def stop(service):
+    imported.append(service)
+    closing = threading.Thread(target=made.close)
+    closing.start()
+    assert made._closing.wait(60)
+
+with mock.patch("moto.backends.get_backend", stop):
+    made._start()
+print(imported, made.endpoint)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
+    assert found.stdout == "['s3'] None\n", found.stderr
+
+
 def plugin(home: Path) -> "subprocess.Popen[str]":
     shim = home / "emulators" / "bin" / "pulumi-resource-gcp"
     process = subprocess.Popen([shim], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -50,9 +50,8 @@ def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
     if cloud is Cloud.AWS:
         there = left_in_moto(daemon)
         assert all(there.values()), there
-    shell(setting + "pulumi up --yes --expect-no-changes")
-    shell(setting + "pulumi refresh --yes --expect-no-changes")
-    shell(setting + "pulumi up --yes --expect-no-changes")
+    unchanged = [f"pulumi {command} --yes --expect-no-changes" for command in ("up", "refresh", "up")]
+    shell(setting + " && ".join(unchanged))
     outputs = shell(setting + "pulumi stack output --json")
     assert '"kubeconfig": "[secret]"' in outputs
     assert "PRIVATE KEY" not in outputs

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.emulated.conftest import Stack
+from tests.forking import Ask
 from trihull_infra.emulators import client
 from trihull_infra.emulators.client import Daemon
 from trihull_runtime.contract import Fleet, Release
@@ -92,12 +93,13 @@ def kubeconfig(server: str, authority: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def project(
-    tmp_path_factory: pytest.TempPathFactory, home: Path, daemon: Daemon, engine_folder: Path
+    tmp_path_factory: pytest.TempPathFactory, home: Path, daemon: Daemon, engine_folder: Path, operations: Ask
 ) -> Iterator[Project]:
     assert daemon.pid
     folder = tmp_path_factory.mktemp("project")
     (folder / "theirs").mkdir()
-    theirs = Stack("local-gcp", "gcp_site", client.environment(engine_folder), folder / "theirs", {"bucket": "theirs"})
+    environment = client.environment(engine_folder)
+    theirs = Stack("local-gcp", "gcp_site", environment, folder / "theirs", operations, {"bucket": "theirs"})
     theirs.up()
     made = Project(folder, {**os.environ, "TRIHULL_HOME": str(home), "NO_COLOR": "1"}, theirs)
     (folder / "kube").mkdir()

@@ -60,22 +60,21 @@ def kept(variant: str, stack: str, projects: tuple[str, ...]) -> list[State]:
 
 
 class Upgrade:
-    """A folder of today's stacks with a variant's documents, and a state home of its own."""
+    """A folder of today's stacks with a variant's documents, and a state home of its own for all of its stacks."""
 
-    def __init__(self, folder: Path, variant: str, states: list[State], engine_folder: Path) -> None:
-        self.stacks, self.folder = folder / "stacks", folder
+    def __init__(self, folder: Path, variant: str, engine_folder: Path) -> None:
+        self.variant, self.stacks, self.folder = variant, folder / "stacks", folder
         ignore = shutil.ignore_patterns("__pycache__", "models", "environments")
         shutil.copytree(ROOT / "stacks", self.stacks, ignore=ignore)
         ignore = shutil.ignore_patterns("trihull-*.json")
         shutil.copytree(KEPT / variant, self.stacks / "environments", ignore=ignore)
-        remember_clusters([resource for state in states for resource in state.resources])
+        clouds = [state for cloud in PROVISIONED for state in kept(variant, f"local-{cloud}", PROJECTS)]
+        remember_clusters([resource for state in clouds for resource in state.resources])
         client.start()
         outside = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
         inside = client.environment(engine_folder)
         path = os.pathsep.join((str(ROOT / "tests" / "toolchain"), str(Path(sys.executable).parent), inside["PATH"]))
         self.environment = {**outside, **inside, "PATH": path}
-        for state in states:
-            self._import(state)
 
     def pulumi(self, state: State, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -94,6 +93,12 @@ class Upgrade:
             timeout=OPERATION_S,
             check=False,
         )
+
+    def bring(self, states: list[State]) -> None:
+        """Import states, those that refer to others after these."""
+        assert states
+        for state in states:
+            self._import(state)
 
     def _import(self, state: State) -> None:
         file = self.folder / state.file.name
@@ -152,35 +157,49 @@ def remember_clusters(resources: list[dict[str, Any]]) -> None:
     store.close()
 
 
-@pytest.fixture
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a state home in it, where nothing was ever deployed."""
-    monkeypatch.setenv("TRIHULL_HOME", str(tmp_path / "home"))
-    yield tmp_path
-    client.stop()
+@pytest.fixture(scope="module", params=VARIANTS)
+def upgrade(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engine_folder: Path
+) -> Iterator[Upgrade]:
+    """A variant's stacks in a state home where nothing was ever deployed; each stack is imported by its own test."""
+    folder = tmp_path_factory.mktemp("upgrade")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRIHULL_HOME", str(folder / "home"))
+        yield Upgrade(folder, request.param, engine_folder)
+        client.stop()
 
 
-def check(folder: Path, variant: str, states: list[State], engine_folder: Path) -> None:
-    assert states
-    upgrade = Upgrade(folder, variant, states, engine_folder)
+def check(upgrade: Upgrade, states: list[State]) -> None:
+    upgrade.bring(states)
     ended = {urn: operation for state in states for urn, operation in upgrade.ended(state).items()}
     listed = "\n".join(f"  {urn}: {operation}" for urn, operation in ended.items())
-    assert not ended, f"the state of {variant} would not survive this version:\n{listed}"
+    assert not ended, f"the state of {upgrade.variant} would not survive this version:\n{listed}"
 
 
 @pytest.mark.parametrize("cloud", PROVISIONED)
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_nothing_that_an_earlier_version_made_on_a_cloud_is_replaced(
-    variant: str, cloud: Cloud, fresh: Path, engine_folder: Path
-) -> None:
-    check(fresh, variant, kept(variant, f"local-{cloud}", PROJECTS), engine_folder)
+def test_nothing_that_an_earlier_version_made_on_a_cloud_is_replaced(upgrade: Upgrade, cloud: Cloud) -> None:
+    check(upgrade, kept(upgrade.variant, f"local-{cloud}", PROJECTS))
 
 
-@pytest.mark.parametrize("variant", NAMED)
-def test_no_record_of_a_name_that_an_earlier_version_made_is_replaced(
-    variant: str, fresh: Path, engine_folder: Path
-) -> None:
-    check(fresh, variant, kept(variant, "local", ("dns",)), engine_folder)
+@pytest.mark.parametrize("upgrade", [variant for variant in VARIANTS if "local" in variant], indirect=True)
+def test_the_products_own_command_replaces_nothing_either(upgrade: Upgrade) -> None:
+    """It runs programs in a child process with a stack of its own; what it did to aliases once lost a workspace."""
+    upgrade.bring(kept(upgrade.variant, "local-azure", ("site",)))
+    command = [sys.executable, "-c", "from trihull_runtime.cli import main; main()"]
+    done = subprocess.run(
+        [*command, "preview", "local", "--cloud", "azure", "--json"],
+        cwd=upgrade.folder, env=upgrade.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=OPERATION_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    (site,) = [step for step in json.loads(done.stdout)["steps"] if step["step"] == "site"]
+    assert site["changes"]["same"] > 20
+    assert set(site["changes"]) <= GOES_ON, site
+
+
+@pytest.mark.parametrize("upgrade", NAMED, indirect=True)
+def test_no_record_of_a_name_that_an_earlier_version_made_is_replaced(upgrade: Upgrade) -> None:
+    check(upgrade, kept(upgrade.variant, "local", ("dns",)))
 
 
 def test_every_version_kept_a_site_of_each_cloud() -> None:
