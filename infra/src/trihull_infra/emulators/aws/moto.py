@@ -37,7 +37,7 @@ class Moto:
 
     def __init__(self) -> None:
         """Prepare; `start` serves."""
-        self._ready = threading.Event()
+        self._ready, self._closing = threading.Event(), threading.Event()
         self._failure: BaseException | None = None
         self._server: Any = None
         self._session: Any = None
@@ -60,6 +60,8 @@ class Moto:
             # moto imports a service when it is first asked for, in the request's thread; two such imports at once can
             # wait for each other, and Python lets one fail (_DeadlockError, an answer of 500). So here, one by one.
             for service in SERVICES:
+                if self._closing.is_set():  # these are seconds, for which no stop should wait
+                    return
                 get_backend(service)  # type: ignore[call-overload]  # it wants a literal name
             zone_id, domain = HOSTED_ZONE
             names = get_backend("route53")[ACCOUNT]["aws"]
@@ -75,6 +77,9 @@ class Moto:
             self._session = Session(**CREDENTIALS)
             with PARSING:
                 for service, request in SERVICES.items():
+                    if self._closing.is_set():
+                        server.stop()
+                        return
                     with contextlib.closing(_client(self._session, service, REGION, endpoint)) as client:
                         getattr(client, request)()
             self._server = server  # only now: an endpoint that is asked for meanwhile is not there yet
@@ -135,7 +140,8 @@ class Moto:
         checks[wanted].id = wanted
 
     def close(self) -> None:
-        """Stop serving."""
+        """Stop serving; a start that is under way is given up."""
+        self._closing.set()
         if not self._ready.is_set():
             self._ready.wait(START_S)
         for client in self._clients.values():
