@@ -116,10 +116,6 @@ class _Work:
         return True
 
     def _program(self) -> None:
-        if self.task.cloud == "azure":
-            # azure-native gives each resource some 40 aliases for older API versions; no stack of ours ever had them,
-            # and they cost more than the rest of a preview.
-            pulumi.runtime.register_stack_transformation(_without_aliases)
         folder = str(self.task.folder)
         sys.path.insert(0, folder)
         try:
@@ -193,12 +189,3 @@ class _Work:
         lines = [COLOUR.sub("", line) for line in said.splitlines()]
         errors = [line.removeprefix(" stderr: ").strip() for line in lines if "error:" in line]
         return "\n".join(errors) or said.strip()
-
-
-def _without_aliases(
-    arguments: pulumi.ResourceTransformationArgs,
-) -> pulumi.ResourceTransformationResult | None:
-    if not arguments.type_.startswith("azure-native:"):
-        return None
-    arguments.opts.aliases = []
-    return pulumi.ResourceTransformationResult(arguments.props, arguments.opts)
