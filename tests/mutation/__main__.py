@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 
 from tests.mutation import run
-from tests.mutation.fault import Fault
 from tests.mutation.faults import FAULTS
 from tests.mutation.run import Outcome, Result
 
@@ -55,8 +54,6 @@ def advice(result: Result) -> str:
         case Outcome.CAUGHT:
             return ""
 
-
-__all__ = ["Fault", "main"]
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -59,7 +59,7 @@ def test_each_value_is_there_for_a_reason_and_no_reason_is_left_over() -> None:
     assert set(EVERYWHERE) <= {key for _, key in used}
 
 
-def clusters(**kinds: Any) -> dict[str, dict[str, Any]]:
+def clusters() -> dict[str, dict[str, Any]]:
     return {name: item for name, item in resources().items() if name.startswith("cluster ")}
 
 
