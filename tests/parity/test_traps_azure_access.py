@@ -91,6 +91,16 @@ def test_every_condition_is_well_formed(full: Recording) -> None:
         assert condition.startswith("(")
 
 
+def test_nodes_pull_images_and_push_none(full: Recording) -> None:
+    pull = assignment(full, "registry-pull")
+    assert built_in(pull) == roles.ACR_PULL
+    assert "/registries/" in pull["scope"], "of this registry alone"
+
+
+def test_no_command_runs_in_the_cluster_from_outside_its_api(made: Recording) -> None:
+    assert made.the(CLUSTERS[AZURE]).inputs["apiServerAccessProfile"]["disableRunCommand"] is True
+
+
 def test_each_purpose_has_an_identity_of_its_own(full: Recording) -> None:
     names = {one.inputs["resourceName"].removeprefix("trihull-longestname1-") for one in full.of_type(IDENTITIES)}
     assert names == {"cluster", "nodes", "keys", "flows", "serving", "ci"}

@@ -206,7 +206,7 @@ FAULTS = (
         "            role=roles.ACR_PULL,\n",
         "            role=roles.ACR_PUSH,\n",
         "a node that was broken into replaces images",
-        (f"{TESTS}/test_traps_azure_access.py",),
+        (f"{TESTS}/test_traps_azure_access.py::test_nodes_pull_images_and_push_none",),
     ),
     Fault(
         "azure-run-command",
@@ -215,7 +215,7 @@ FAULTS = (
         "disable_run_command=True,",
         "disable_run_command=False,",
         "commands run in a private cluster from outside",
-        (f"{TESTS}/test_traps_azure_access.py",),
+        (f"{TESTS}/test_traps_azure_access.py::test_no_command_runs_in_the_cluster_from_outside_its_api[local]",),
     ),
     Fault(
         "azure-registry-in-the-open",

@@ -154,6 +154,24 @@ def test_a_manifest_of_another_platform_is_refused_by_its_configuration(source: 
         registry.platform_image(source, manifest, PLATFORM)
 
 
+def test_an_index_that_lists_an_image_as_another_platform_s_is_refused(source: Path) -> None:
+    digest = make_image(source, [file("a")], platform="linux/arm64")
+    index = read_document(source, digest)
+    index["manifests"][0]["platform"]["architecture"] = "amd64"
+    wrong = put_document(source, registry.INDEX_TYPE, index)
+    registry.publish(source, wrong)
+    with pytest.raises(LayoutError, match=f"is an image for linux/arm64, not for {PLATFORM}"):
+        registry.platform_image(source, wrong["digest"], PLATFORM)
+
+
+def test_a_layer_of_as_many_other_bytes_is_no_part_of_an_image(source: Path) -> None:
+    digest = make_image(source, [file("a")])
+    path = layer_of(source, digest)
+    path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+    with pytest.raises(LayoutError, match="does not have the digest"):
+        registry.platform_image(source, digest, PLATFORM)
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
