@@ -128,12 +128,13 @@ def _run(text: str, cloud: Cloud, before: Recording | None, anew: frozenset[Key]
         root = Path(folder)
         (root / "environments").mkdir()
         (root / "site").mkdir()
-        (root / "environments" / "local.yaml").write_text(text)
+        name = yaml.safe_load(text)["name"]
+        (root / "environments" / f"{name}.yaml").write_text(text)
         with contextlib.chdir(root / "site"):
             return mocks.run(
                 site.run,
                 project="trihull-site",
-                stack=f"local-{cloud}",
+                stack=f"{name}-{cloud}",
                 preview=before is not None,
                 before=before,
                 anew=anew,
