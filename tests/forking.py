@@ -71,6 +71,13 @@ class _Handler(socketserver.StreamRequestHandler):
 
 class _Server(socketserver.ForkingMixIn, socketserver.TCPServer):
     max_children = 16
+    parent = os.getppid()
+
+    def service_actions(self) -> None:
+        """End with whoever started it, who may have been killed: twice a second is looked."""
+        super().service_actions()
+        if os.getppid() != self.parent:
+            os.killpg(0, signal.SIGTERM)
 
 
 def main() -> None:
