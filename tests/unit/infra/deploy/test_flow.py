@@ -220,7 +220,7 @@ def test_a_registry_that_fails_fails_its_site_with_what_it_said(
 
 
 def test_a_stop_lets_what_runs_end_and_begins_nothing_more(project: Project, operations: InProcess) -> None:
-    project.switch("site", "aws", f"import os; os.kill(os.getpid(), {signal.SIGTERM.value})")
+    project.switch("site", "aws", f"import signal; signal.raise_signal({signal.SIGTERM.value})")
     before = signal.getsignal(signal.SIGTERM)
     report = project.flow(clouds=(Cloud.AWS, Cloud.GCP)).up(publish=True)
     assert signal.getsignal(signal.SIGTERM) == before
