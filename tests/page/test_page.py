@@ -297,6 +297,15 @@ def test_the_page_fits_a_telephone_and_stands_still_when_asked(tab: Tab, router:
     assert tab.evaluate("document.getAnimations().length") == 0
 
 
+def test_at_the_width_of_the_readme_s_picture_no_figure_and_no_name_of_a_site_breaks(tab: Tab, router: Router) -> None:
+    tab.size(1200, 860)
+    watch(tab, router)
+    cells = "[...document.querySelectorAll('tbody td:nth-child(1), tbody td:nth-child(4)')]"
+    assert max(tab.evaluate(f"{cells}.map((cell) => cell.clientHeight)")) < 40  # one line and its padding
+    assert len(set(tab.evaluate("[...document.querySelectorAll('.card')].map((card) => card.offsetTop)"))) == 1
+    assert tab.evaluate("document.querySelector('.left').scrollWidth <= document.querySelector('.left').clientWidth")
+
+
 def test_pictures_of_an_outage(tab: Tab, router: Router, standins: dict[str, StandIn]) -> None:
     watch(tab, router)
     with Load(router.url, rate=60):
