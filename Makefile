@@ -29,20 +29,23 @@ demo: $(READY) ## One model, three emulated clouds, a router, an outage: the mai
 clean-demo: $(READY) ## Take the demo down: no process, port or file of it stays
 	@TRIHULL_HOME="$(DEMO_HOME)" sh .ci/clean-demo "$(DEMO_HOME)"
 
-test: $(READY) engine ## Set up and run all tests but the long ones (at most 15 minutes of two cores)
+test: $(READY) toolchain ## Set up and run all tests but the long ones (at most 15 minutes of two cores)
 	@$(PYTEST)
 
 test-fast: $(READY) ## What a change needs before it is committed: tests/architecture and tests/unit (at most 5 minutes)
 	@$(PYTEST) tests/architecture tests/unit
 
-test-nightly: $(READY) engine ## The long tests, which `make test` leaves out, and the faults that the tests must catch
+test-nightly: $(READY) toolchain ## The long tests, which `make test` leaves out, and the faults that the tests must catch
 	@$(PYTEST) -m nightly
-	@$(PYTHON) -m tests.mutation
+	@$(PYTHON) -m tests.mutation --jobs 2
 
 engine: $(READY) ## Find the Pulumi engine, or install it into the user's cache
 	@$(PYTHON) -m trihull_infra.engine
 
-$(addprefix test-,$(FOLDERS)): $(READY) engine
+toolchain: engine ## What the tests need beside it: Kubernetes' judge of pods, built from its pinned source (needs Go)
+	@$(PYTHON) -m tests.toolchain.podsecurity
+
+$(addprefix test-,$(FOLDERS)): $(READY) toolchain
 	@$(PYTEST) tests/$(subst test-,,$@)
 
 test-container: $(READY) ## The image in Docker and containerd, and for arm64 under emulation (needs root)
@@ -52,6 +55,10 @@ test-container: $(READY) ## The image in Docker and containerd, and for arm64 un
 test-page: $(READY) ## The router's page in headless Chromium, its alert rules in promtool (root installs them)
 	@sh .ci/browser-tools
 	@$(RUN)/pytest tests/page
+
+screenshots: $(READY) ## Remake README's pictures from the demo that stands (`make demo`; root installs Chromium)
+	@sh .ci/browser-tools
+	@$(PYTHON) -m tests.page.screenshots
 
 bench: ## Every benchmark: figures beside their peers, exit code 3 when a target is missed
 	@$(MAKE) --no-print-directory --keep-going bench-packaging bench-router
@@ -81,4 +88,4 @@ lock: $(READY) ## Resolve uv.lock anew, and the closures that go into the images
 clean: ## Remove what builds leave in the checkout (not the demo: make clean-demo)
 	rm -rf dist build/releases build/drill build/bootstrap .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo clean-demo test test-fast test-nightly test-container test-page bench bench-packaging bench-router engine check dist lock clean $(addprefix test-,$(FOLDERS))
+.PHONY: help setup demo clean-demo test test-fast test-nightly test-container test-page screenshots bench bench-packaging bench-router engine toolchain check dist lock clean $(addprefix test-,$(FOLDERS))

@@ -2,7 +2,7 @@
 
     python -m tests.toolchain.podsecurity
 
-The build takes a minute or two on a machine that never did it; `make engine` does it beside the engine's, so that no
+The build takes a minute or two on a machine that never did it; `make toolchain` does it after the engine's, so that no
 test waits for it.
 """
 
@@ -37,7 +37,7 @@ def _build(target: Path) -> Path:
     if go is None:
         raise RuntimeError("Go is missing; install it (https://go.dev/dl), the engine's build wants it as well")
     done = subprocess.run(
-        # Unoptimised: it answers in milliseconds either way, and is built in half the time.
+        # Unoptimised: it answers in milliseconds either way.
         [go, "build", "-mod=readonly", "-gcflags=all=-N -l", "-ldflags=-s -w", "-o", target, "."],
         cwd=SOURCE,
         env={**os.environ, "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
