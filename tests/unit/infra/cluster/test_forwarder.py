@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_ports
 from trihull_infra.emulators.cluster import forwarder, ports
 
 PATH = Path(forwarder.__file__)
@@ -235,8 +236,6 @@ def test_neither_side_waits_for_an_acknowledgement_before_its_next_write(monkeyp
         return answered
 
     monkeypatch.setattr(forwarder.Half, "connection_made", observe)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        entry = free.getsockname()[1]
+    (entry,) = free_ports(1)
     assert asyncio.run(ask(entry)) == b"x"
     assert without_delay == [1, 1]
