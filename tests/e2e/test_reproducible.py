@@ -65,7 +65,7 @@ def faketime() -> Path:
     return library
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=NIGHTLY)], ids=["some of twenty", "twenty"])
+@pytest.mark.parametrize("every", [10, pytest.param(1, marks=NIGHTLY)], ids=["some of twenty", "twenty"])
 def test_builds_from_one_lock_give_one_image(
     every: int, tmp_path: Path, packaged: Packaged, warm_cache: Callable[[Path], None], faketime: Path
 ) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.emulated.clouds import BY_NIGHT
 from tests.emulated.conftest import Pulumi
 from tests.parity.changes import CHANGES, GOLDEN, local
-from tests.parity.tokens import CLUSTERS, PROVISIONED
+from tests.parity.tokens import CLUSTERS
 from trihull_infra.cloud import Cloud
 
 pytestmark = pytest.mark.timeout(420)
@@ -36,7 +37,7 @@ class Site:
         return self._pulumi("site", f"local-{self.cloud}", *arguments, code=code)
 
 
-@pytest.fixture(scope="module", params=PROVISIONED)
+@pytest.fixture(scope="module", params=BY_NIGHT)
 def deployed(request: pytest.FixtureRequest, checkout: Path, pulumi: Pulumi) -> Iterator[Site]:
     """A cloud's site, brought up once for all tests of it."""
     file = checkout / "stacks" / "environments" / "local.yaml"
@@ -86,12 +87,6 @@ def test_the_engine_plans_what_the_golden_table_says(deployed: Site, name: str) 
         deployed.write()
 
 
-# What a cloud's plugin makes of a change is that plugin's own: all is carried out on one, and what of the others needs
-# minutes is for the night. That each comes up, stays as it is and goes is shown by test_deploy_plain.py.
-ONE = [Cloud.AWS, *(pytest.param(cloud, marks=pytest.mark.nightly) for cloud in (Cloud.GCP, Cloud.AZURE))]
-
-
-@pytest.mark.parametrize("deployed", ONE, indirect=True)
 def test_what_is_planned_can_be_carried_out(site: Site) -> None:
     for name in CARRIED_OUT:
         site.write(CHANGES[name])

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.emulated.clouds import BY_NIGHT
 from tests.emulated.conftest import SETTING
 from tests.parity.tokens import PROVISIONED
 from trihull_infra.cloud import Cloud
@@ -40,7 +41,7 @@ def left_in_moto(daemon: Daemon) -> dict[str, list[Any]]:
     }
 
 
-@pytest.mark.parametrize("cloud", PROVISIONED)
+@pytest.mark.parametrize("cloud", BY_NIGHT)
 def test_a_site_comes_up_stays_as_it_is_and_goes_with_plain_pulumi(
     cloud: Cloud, shell: Any, daemon: Daemon, checkout: Path
 ) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.emulated.clouds import BY_NIGHT
 from tests.emulated.conftest import REPOSITORY, Make, Stack
-from tests.parity.tokens import PROVISIONED
 from trihull_infra.cloud import Cloud
 from trihull_infra.deploy.context import Documents
 from trihull_infra.emulators import client as emulators
@@ -42,7 +42,7 @@ def make(stack: Make, folder: Path, cloud: Cloud) -> Stack:
     return stack("local", "environment_name", environments=str(folder))
 
 
-@pytest.mark.parametrize("cloud", PROVISIONED)
+@pytest.mark.parametrize("cloud", BY_NIGHT)
 def test_a_name_is_made_and_changed_in_place(stack: Make, tmp_path: Path, cloud: Cloud) -> None:
     name = make(stack, tmp_path, cloud)
     assert changed(name.preview()) == changed(name.up())
