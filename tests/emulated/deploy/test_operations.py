@@ -25,8 +25,11 @@ def contract(request: pytest.FixtureRequest, project: Project) -> Operations:
 def test_operations_on_stacks_keep_to_the_contract(contract: Operations, project: Project) -> None:
     context, stop = project.context(), Stop()
 
-    def run(action: Action, remove: bool = False) -> list[Result]:
-        tasks = [context.task(stacks.Project.SITE, cloud, action, remove=remove) for cloud in CLOUDS]
+    def run(action: Action, remove: bool = False, show_secrets: bool = False) -> list[Result]:
+        tasks = [
+            context.task(stacks.Project.SITE, cloud, action, remove=remove, show_secrets=show_secrets)
+            for cloud in CLOUDS
+        ]
         before = len(project.display.lines)
         results = contract(tasks, project.display, stop)
         assert [result.title for result in results] == ["aws site", "gcp site"]
@@ -67,6 +70,8 @@ def test_operations_on_stacks_keep_to_the_contract(contract: Operations, project
         assert (result.ok, result.changed, result.changes) == (True, 0, {"same": 2})
     known, refreshed = run(Action.OUTPUTS), run(Action.REFRESH)
     assert known[0].outputs == up.outputs
+    clear = run(Action.OUTPUTS, show_secrets=True)[0].outputs
+    assert clear == {**up.outputs, "kubeconfig": "{}", "router_key": "key", "serving_key": "key"}
     assert [result.outputs for result in refreshed] == [result.outputs for result in known]
     assert all(result.ok and result.changed == 0 for result in refreshed)
     # A stack that was destroyed stays until it is removed.

@@ -24,14 +24,14 @@ from trihull_runtime.errors import TrihullError
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret of a program's outputs; who reads them sees a mask."""
+    """A secret of a program's outputs, shown as a mask unless a task wants secrets in clear."""
 
     value: object
 
 
 @dataclass
 class State:
-    """What a stack holds: its resources with their inputs, and its outputs as the engine shows them."""
+    """What a stack holds: its resources with their inputs, and its outputs, secrets as `Secret`."""
 
     resources: dict[str, object] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class InProcess:
             if task.action is Action.PREVIEW:
                 return _changes(before, after), {}
             self.stacks[key] = after
-            return _changes(before, after), after.outputs
+            return _changes(before, after), _shown(after, task)
         state = self.stacks.get(key)
         if state is None:
             return {}, None
@@ -90,7 +90,15 @@ class InProcess:
             if task.remove:
                 del self.stacks[key]
             return _changes(state, State()), None if task.remove else {}
-        return _changes(state, state) if task.action is Action.REFRESH else {}, state.outputs
+        return _changes(state, state) if task.action is Action.REFRESH else {}, _shown(state, task)
+
+
+def _shown(state: State, task: Task) -> dict[str, Any]:
+    """Return the outputs as the engine shows them."""
+    return {
+        name: (value.value if task.show_secrets else "[secret]") if isinstance(value, Secret) else value
+        for name, value in state.outputs.items()
+    }
 
 
 def _changes(before: State, after: State) -> dict[str, int]:
@@ -111,7 +119,7 @@ def _evaluate(task: Task) -> State:
         state.resources[f"{token}::{name}"] = inputs
 
     def export(name: str, value: object) -> None:
-        state.outputs[name] = "[secret]" if isinstance(value, Secret) else json.loads(json.dumps(value))
+        state.outputs[name] = value if isinstance(value, Secret) else json.loads(json.dumps(value))
 
     pulumi = types.ModuleType("pulumi")
     vars(pulumi).update(

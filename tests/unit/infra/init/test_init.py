@@ -232,6 +232,6 @@ def test_a_missing_distribution_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    with pytest.raises(UsageError, match="trihull-infra is not installed"):
+    with pytest.raises(UsageError, match="trihull-runtime is not installed"):
         writing.write(tmp_path / "models", Cloud.AWS)
     assert list(tmp_path.iterdir()) == []
