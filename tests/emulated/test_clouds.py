@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulated.clouds import BY_NIGHT
 from tests.emulated.conftest import Make, OperationError, Stack
 from trihull_infra.emulators.client import Daemon
 
 
-@pytest.fixture(params=["aws", "gcp", "azure"])
+@pytest.fixture(params=BY_NIGHT)
 def cloud(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

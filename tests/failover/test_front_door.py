@@ -115,7 +115,18 @@ def test_only_a_key_or_a_token_opens_the_door(guarded: Router, shared_standins: 
         {"exp": "never"},
         {"sub": ""},
     ],
-    ids=["another issuer", "another audience", "expired", "not yet"],
+    ids=[
+        "another issuer",
+        "another audience",
+        "expired",
+        "not yet",
+        "no end",
+        "no issuer",
+        "no audience",
+        "no subject",
+        "an end that is no number",
+        "an empty subject",
+    ],
 )
 def test_a_token_of_others_for_others_of_yesterday_or_without_a_claim_that_is_needed_is_refused(
     guarded: Router, claims: dict[str, Any]

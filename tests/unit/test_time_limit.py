@@ -56,7 +56,7 @@ def run(root: Path, pressure: Path, limit_s: float, *options: str) -> str:
     assert str(PRESSURE) in text
     (root / "tests" / "conftest.py").write_text(text.replace(str(PRESSURE), str(pressure)))
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-o", f"unit_limit_s={limit_s}"]
-    environment = {**os.environ, "PYTHONPATH": str(CONFTEST.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(CONFTEST.parents[1]), "PYTEST_ADDOPTS": ""}
     done = subprocess.run(
         [*command, *options, "tests"], cwd=root, env=environment, capture_output=True, text=True, check=False
     )
