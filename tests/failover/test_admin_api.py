@@ -135,7 +135,8 @@ def whatever_is_sent_gets_a_described_answer(method: str, path: str) -> Callable
     def test(case: "schemathesis.Case[Any]", api: Router) -> None:
         case.call_and_validate(base_url=api.admin_url, checks=CHECKS)
 
-    return test
+    made: Callable[..., None] = test
+    return made
 
 
 for _method, _path in OPERATIONS:

@@ -141,7 +141,8 @@ def test_the_key_is_on_disk_only_while_it_is_loaded(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     made = site_outputs("aws", authorities["aws"])
-    assert tls_context(Credentials(made.ca_certificate, made.router_certificate, made.router_key))
+    context = tls_context(Credentials(made.ca_certificate, made.router_certificate, made.router_key))
+    assert context.cert_store_stats()["x509_ca"] == 1
     with pytest.raises(InputError):
         tls_context(Credentials(made.ca_certificate, made.router_certificate, "no key"))
     assert list(tmp_path.iterdir()) == []
