@@ -65,7 +65,9 @@ def faketime() -> Path:
     return library
 
 
-@pytest.mark.parametrize("chosen", [slice(3, -COLD, 8), pytest.param(slice(None), marks=NIGHTLY)], ids=["two", "twenty"])
+@pytest.mark.parametrize(
+    "chosen", [pytest.param(slice(3, -COLD, 8), id="two"), pytest.param(slice(None), id="twenty", marks=NIGHTLY)]
+)
 def test_builds_from_one_lock_give_one_image(
     chosen: slice, tmp_path: Path, packaged: Packaged, warm_cache: Callable[[Path], None], faketime: Path
 ) -> None:
