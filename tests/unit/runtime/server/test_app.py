@@ -73,6 +73,13 @@ def test_a_body_that_never_comes_is_408_and_the_connection_is_closed(
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
+def test_a_body_of_parts_that_are_small_each_is_413_as_soon_as_they_are_too_much_together(app: InferApp) -> None:
+    sent = call(app, *[body(b"[" * 400, more=True)] * 3)
+    assert sent[0]["status"] == 413
+    assert "larger than 1000 bytes" in error_of(sent)
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
 def test_a_client_that_has_gone_gets_nothing(app: InferApp) -> None:
     assert call(app, body(b"{", more=True), {"type": "http.disconnect"}) == []
     assert b"trihull_inference_in_flight 0.0" in app.metrics.text()
