@@ -123,6 +123,24 @@ def test_what_is_above_a_sites_capacity_goes_to_the_next_site() -> None:
     assert found[200.0] == {"aws": 30, "gcp": 15, "azure": 55}
 
 
+def test_a_site_that_comes_back_takes_the_lesser_of_its_step_and_its_capacity() -> None:
+    document = fleet(site("aws", 0, capacity_per_s=60.0), site("gcp", 1))
+    found = {
+        (step, rate): shares(
+            make_plan(
+                document,
+                Policy.PRIORITY,
+                ADDRESSES,
+                health={"aws": SiteHealth(limit_percent=step)},
+                load=Load(rate_per_s=rate),
+            )
+        )["aws"]
+        for step in (25, 100)
+        for rate in (100.0, 600.0)
+    }
+    assert found == {(25, 100.0): 25, (25, 600.0): 10, (100, 100.0): 60, (100, 600.0): 10}
+
+
 def test_weighted_splits_over_all_sites() -> None:
     document = fleet(site("aws", 0, 70), site("gcp", 5, 30))
     assert shares(planned(document, Policy.WEIGHTED)) == {"aws": 70, "gcp": 30}

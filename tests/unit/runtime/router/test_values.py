@@ -9,9 +9,17 @@ from tests.unit.runtime.router import values
 from tests.unit.runtime.router.fleets import ADDRESSES, CA, fleet, site
 from tests.unit.runtime.router.reasons import EVERYWHERE, REASONS
 from tests.unit.runtime.router.values import CLIENTS, LAYOUT, document, resources, without_index
-from trihull_runtime.contract import Clients, Endpoint, Issuer, Policy
+from trihull_runtime.contract import Client, Clients, Endpoint, Issuer, Policy
 from trihull_runtime.router.envoy import AccessLog, Ingress, render
-from trihull_runtime.router.envoy.admission import CLASS_HEADER, CLIENT_HEADER, FORGED, PUBLIC, render_filters
+from trihull_runtime.router.envoy.admission import (
+    CLASS_HEADER,
+    CLIENT_HEADER,
+    FORGED,
+    PUBLIC,
+    RATE_LIMIT,
+    host_options,
+    render_filters,
+)
 from trihull_runtime.router.planning import make_plan
 from trihull_runtime.router.timings import LAB, WAN
 
@@ -174,6 +182,25 @@ def test_without_clients_everybody_is_let_in_and_nobody_is_anybody() -> None:
     (manager,) = configuration.files[LAYOUT.listeners]["resources"][0]["filter_chains"][0]["filters"]
     (removed,) = manager["typed_config"]["early_header_mutation_extensions"]
     assert [one["remove"] for one in removed["typed_config"]["mutations"]] == list(FORGED)
+
+
+@pytest.mark.parametrize(
+    ("rate_per_s", "burst", "bucket"),
+    [
+        (0.5, None, (1, 1, "2s")),  # below one a second: one whole request, or none would ever pass
+        (0.1, None, (1, 1, "10s")),
+        (2.5, None, (3, 5, "2s")),
+        (10.0, None, (10, 10, "1s")),
+        (0.5, 7, (7, 1, "2s")),
+    ],
+)
+def test_a_client_s_bucket_holds_whole_requests_at_any_rate(
+    rate_per_s: float, burst: int | None, bucket: tuple[int, int, str]
+) -> None:
+    client = Client("shop", ("k" * 20,), rate_per_s=rate_per_s, burst=burst)
+    (descriptor,) = host_options(Clients(1, (client,)))[RATE_LIMIT]["descriptors"]
+    assert descriptor["entries"] == [{"key": "client", "value": "shop"}]
+    assert tuple(descriptor["token_bucket"].values()) == bucket
 
 
 @pytest.mark.parametrize(
