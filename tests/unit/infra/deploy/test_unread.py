@@ -18,7 +18,7 @@ def flow(tmp_path: Path, refused: Sequence[Cloud]) -> tuple[Flow, list[str]]:
     """Return a preview on which the stacks of `refused` cannot be read, and what is started, in order."""
     started: list[str] = []
 
-    def run(tasks: Sequence[Task], *_arguments: object) -> list[Result]:
+    def run(tasks: Sequence[Task], display: object, stop: object) -> list[Result]:
         started.extend(f"{task.title} {task.action}" for task in tasks)
         return [Result(task.title, 0.1, problem=LOGIN if task.cloud in refused else "") for task in tasks]
 
