@@ -1,6 +1,5 @@
 """The recorder behind `set_mocks`: the site program runs without engine and daemon, and is answered as by its cloud."""
 
-import functools
 import json
 import subprocess
 import sys
@@ -41,7 +40,12 @@ SITES = {
 }
 
 
-@functools.cache
+@pytest.fixture(scope="module", params=PROVISIONED)
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    return Cloud(request.param)
+
+
+@pytest.fixture(scope="module")
 def registered(cloud: Cloud) -> dict[str, list[list[Any]]]:
     """What the site program of a cloud registers, by mode: type, name, id and the names of outputs."""
     result = subprocess.run(
@@ -54,21 +58,18 @@ def registered(cloud: Cloud) -> dict[str, list[list[Any]]]:
     return found
 
 
-@pytest.mark.parametrize("cloud", PROVISIONED)
-def test_the_site_program_is_answered_as_its_cloud_would(cloud: Cloud) -> None:
+def test_the_site_program_is_answered_as_its_cloud_would(cloud: Cloud, registered: dict[str, list[list[Any]]]) -> None:
     token, outputs = SITES[cloud]
-    found = registered(cloud)["up"]
+    found = registered["up"]
     clusters = [one for one in found if one[0] == token]
     assert len(clusters) == 1
     assert outputs <= set(clusters[0][3])
     assert all(one[2] for one in found if not one[0].startswith("trihull:"))
 
 
-@pytest.mark.parametrize("cloud", PROVISIONED)
-def test_a_preview_registers_the_same_resources(cloud: Cloud) -> None:
+def test_a_preview_registers_the_same_resources(registered: dict[str, list[list[Any]]]) -> None:
     def names(found: list[list[Any]]) -> set[tuple[str, str]]:
         return {(one[0], one[1]) for one in found}
 
-    found = registered(cloud)
-    assert names(found["preview"]) == names(found["up"])
-    assert len(found["up"]) > 50
+    assert names(registered["preview"]) == names(registered["up"])
+    assert len(registered["up"]) > 50

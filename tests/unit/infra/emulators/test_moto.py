@@ -1,9 +1,10 @@
 """moto has imported what it will be asked for before it serves: imports in the threads of requests can deadlock."""
 
-import functools
 import json
 import subprocess
 import sys
+
+import pytest
 
 from trihull_infra.emulators.aws import ecr, eks, iam, kms, logs, s3
 from trihull_infra.emulators.aws.handler import AwsHandler
@@ -49,8 +50,9 @@ print(json.dumps({"missing": missing, "late": late, "problems": problems}))
 """
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def served() -> dict[str, list[str]]:
+    """What the process says, asked once for all tests."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -65,16 +67,16 @@ def test_every_service_that_a_handler_asks_is_among_them() -> None:
     assert found <= set(SERVICES)
 
 
-def test_they_are_imported_before_the_first_request() -> None:
-    assert served()["missing"] == []
+def test_they_are_imported_before_the_first_request(served: dict[str, list[str]]) -> None:
+    assert served["missing"] == []
 
 
-def test_first_requests_to_every_service_at_once_are_answered() -> None:
-    assert served()["problems"] == []
+def test_first_requests_to_every_service_at_once_are_answered(served: dict[str, list[str]]) -> None:
+    assert served["problems"] == []
 
 
-def test_routes_are_made_before_the_first_request() -> None:
-    assert served()["late"] == []
+def test_routes_are_made_before_the_first_request(served: dict[str, list[str]]) -> None:
+    assert served["late"] == []
 
 
 def _below(kind: type[AwsHandler]) -> set[type[AwsHandler]]:
