@@ -32,7 +32,8 @@ def test_a_stack_that_cannot_be_read_is_not_previewed_again(tmp_path: Path) -> N
     report = preview.preview()
     assert started == [f"{cloud} site {Action.OUTPUTS}" for cloud in CLOUDS]
     assert [(step.cloud, step.project) for step in report.failed] == [(cloud, "site") for cloud in CLOUDS]
-    assert not any("not previewed" in line for line in preview.display.lines)  # type: ignore[attr-defined]
+    assert isinstance(preview.display, Recording)
+    assert not any("not previewed" in line for line in preview.display.lines)
 
 
 def test_the_other_clouds_are_previewed(tmp_path: Path) -> None:
