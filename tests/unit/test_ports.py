@@ -28,10 +28,14 @@ FORKS = """
 import os
 from tests.ports import free_ports
 before = free_ports(200)
+reader, writer = os.pipe()
 child = os.fork()
 os.write(1, f"{before + free_ports(200)}\\n".encode())  # at once: two processes write here
+os.close(writer)
 if child:
     os.waitpid(child, 0)
+else:
+    os.read(reader, 1)  # a process that ends gives its ports back: not before the parent has its own
 """
 
 
